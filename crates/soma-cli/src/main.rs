@@ -1,0 +1,3 @@
+//! The `soma` command line.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Tasks of the project in plain Rust.
+
+fn main() {}
