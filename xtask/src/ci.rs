@@ -1,0 +1,131 @@
+//! `cargo xtask ci`: everything that must hold before a change is taken.
+//!
+//! Each step is a command a person could type. All steps run even when one
+//! fails, so that one run shows all that is wrong; the exit code tells.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::{codegen, fuzz, licences, powerset, python};
+
+type Outcome = Result<(), Box<dyn Error>>;
+type Step = (&'static str, fn() -> Outcome);
+
+const STEPS: &[Step] = &[
+    ("format", format),
+    ("generated code", || codegen::run(true)),
+    ("lints", lints),
+    ("tests", tests),
+    ("documentation", documentation),
+    ("features", powerset::run),
+    ("licences and bans", licences::run),
+    ("conformance", conformance),
+    ("published client", python::published_client),
+    ("fuzz targets", fuzz::run),
+];
+
+/// Runs the steps, or only those whose name contains one of `wanted`.
+pub(crate) fn run(wanted: &[String]) -> Outcome {
+    let mut report = Vec::new();
+    for (name, step) in STEPS {
+        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
+        println!("\n==== {name}");
+        let start = Instant::now();
+        let outcome = step();
+        if let Err(error) = &outcome {
+            println!("{name} failed: {error}");
+        }
+        report.push((*name, outcome.is_ok(), start.elapsed()));
+    }
+    print_report(&report);
+    match report.iter().filter(|(_, ok, _)| !ok).count() {
+        0 if report.is_empty() => Err("no step of that name".into()),
+        0 => Ok(()),
+        failed => Err(format!("{failed} of {} steps failed", report.len()).into()),
+    }
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().expect("xtask lies in the root of the workspace").to_path_buf()
+}
+
+/// The folder that cargo builds into.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// The `soma` binary of the debug profile.
+pub(crate) fn soma_binary() -> PathBuf {
+    target_dir().join("debug").join("soma")
+}
+
+/// A command that starts in the root of the workspace.
+pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs a command, showing it and its output.
+pub(crate) fn show(command: &mut Command) -> Outcome {
+    println!("$ {}", shown(command));
+    let status = command.status().map_err(|error| format!("{}: {error}", shown(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{}: {status}", shown(command)).into()) }
+}
+
+/// Runs cargo with these arguments.
+pub(crate) fn cargo(arguments: &[&str]) -> Outcome {
+    show(&mut command(env!("CARGO"), arguments))
+}
+
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let shorten = |word: &std::ffi::OsStr| {
+        let word = word.to_string_lossy().into_owned();
+        match word.rsplit_once('/') {
+            Some((_, name)) if word.starts_with('/') => name.to_owned(),
+            _ => word,
+        }
+    };
+    words.map(shorten).collect::<Vec<_>>().join(" ")
+}
+
+fn format() -> Outcome {
+    cargo(&["fmt", "--all", "--check"])
+}
+
+fn lints() -> Outcome {
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+}
+
+fn tests() -> Outcome {
+    cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
+}
+
+fn documentation() -> Outcome {
+    show(
+        command(env!("CARGO"), &["doc", "--workspace", "--no-deps", "--locked"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+fn conformance() -> Outcome {
+    cargo(&["build", "--locked", "--package", "soma-cli"])?;
+    cargo(&["run", "--locked", "--package", "soma-tests", "--bin", "conformance", "--", "--own"])
+}
+
+fn print_report(report: &[(&str, bool, Duration)]) {
+    println!("\n==== summary");
+    for (name, ok, elapsed) in report {
+        let word = if *ok { "ok" } else { "FAILED" };
+        println!("{name:<20} {word:<7} {:>6.1} s", elapsed.as_secs_f64());
+    }
+    let passed = report.iter().filter(|(_, ok, _)| *ok).count();
+    println!("steps: {passed} passed, {} failed", report.len() - passed);
+}
