@@ -13,6 +13,9 @@ impl ChunkSize {
     /// threads, and a chunk still fits the second-level cache of current processors.
     pub const DEFAULT: Self = Self(1 << 20);
 
+    /// 128 KiB: eight lanes of this fit the second-level cache of current processors.
+    pub(crate) const LANE: Self = Self(128 << 10);
+
     /// The smallest step, a page.
     pub const SMALLEST: Self = Self(4 << 10);
 

@@ -38,10 +38,7 @@ impl Cipher {
     /// Expands `key` for the fastest backend of this machine, [`Backend::detect`].
     pub fn new(key: &Key) -> Self {
         let backend = Backend::detect();
-        Self {
-            keystream: Keystream::new(key, backend),
-            backend,
-        }
+        Self { keystream: Keystream::new(key, backend), backend }
     }
 
     /// Expands `key` for a backend of the caller's choice.
@@ -56,10 +53,7 @@ impl Cipher {
         if !backend.passes_known_answer() {
             return Err(Error::BackendFault { backend });
         }
-        Ok(Self {
-            keystream: Keystream::new(key, backend),
-            backend,
-        })
+        Ok(Self { keystream: Keystream::new(key, backend), backend })
     }
 
     /// Encrypts or decrypts `data` in place, as if it began `offset` bytes into the stream.
@@ -83,7 +77,12 @@ impl Cipher {
     /// # Errors
     /// [`Error::RangeOverflow`] as [`Cipher::apply`], and [`Error::LengthMismatch`]
     /// if the slices differ in length.
-    pub fn apply_to(&self, offset: u64, source: &[u8], destination: &mut [u8]) -> Result<(), Error> {
+    pub fn apply_to(
+        &self,
+        offset: u64,
+        source: &[u8],
+        destination: &mut [u8],
+    ) -> Result<(), Error> {
         if source.len() != destination.len() {
             return Err(Error::LengthMismatch {
                 source_len: source.len(),

@@ -86,7 +86,9 @@ pub enum Error {
         found: Digest,
     },
     /// The file ended before the size it had when it was opened.
-    #[error("{name} was cut short while it was read: it had {expected} bytes, now it ends at {found}")]
+    #[error(
+        "{name} was cut short while it was read: it had {expected} bytes, now it ends at {found}"
+    )]
     InputTruncated {
         /// The input.
         name: String,

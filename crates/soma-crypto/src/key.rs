@@ -34,9 +34,8 @@ impl Key {
     /// [`Error::Random`] if the system gives no randomness; there is no fallback.
     pub fn generate() -> Result<Self, Error> {
         let mut bytes = Zeroizing::new([0; Self::LENGTH]);
-        getrandom::fill(bytes.as_mut_slice()).map_err(|error| Error::Random {
-            reason: error.to_string(),
-        })?;
+        getrandom::fill(bytes.as_mut_slice())
+            .map_err(|error| Error::Random { reason: error.to_string() })?;
         Ok(Self(*bytes))
     }
 
@@ -50,9 +49,7 @@ impl Key {
     /// # Errors
     /// [`Error::KeyLength`] unless the slice holds exactly 32 bytes.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
-        let bytes = bytes
-            .try_into()
-            .map_err(|_| Error::KeyLength { found: bytes.len() })?;
+        let bytes = bytes.try_into().map_err(|_| Error::KeyLength { found: bytes.len() })?;
         Ok(Self(bytes))
     }
 

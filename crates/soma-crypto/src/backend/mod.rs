@@ -10,13 +10,8 @@ use crate::Key;
 const FORCE_VARIABLE: &str = "SOMA_AES";
 
 /// Every backend, the fastest first.
-const ALL: [Backend; 5] = [
-    Backend::Vaes512,
-    Backend::Vaes256,
-    Backend::AesNi,
-    Backend::Armv8,
-    Backend::Portable,
-];
+const ALL: [Backend; 5] =
+    [Backend::Vaes512, Backend::Vaes256, Backend::AesNi, Backend::Armv8, Backend::Portable];
 
 /// A way to compute AES-256-CTR. All of them give the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,9 +41,7 @@ impl Backend {
     pub fn detect() -> Self {
         static DETECTED: OnceLock<Backend> = OnceLock::new();
         *DETECTED.get_or_init(|| {
-            let forced = env::var(FORCE_VARIABLE)
-                .ok()
-                .and_then(|name| name.parse().ok());
+            let forced = env::var(FORCE_VARIABLE).ok().and_then(|name| name.parse().ok());
             forced
                 .into_iter()
                 .chain(ALL)
@@ -64,10 +57,12 @@ impl Backend {
 
     /// Whether this machine can run the backend.
     pub fn is_available(self) -> bool {
-        match self {
-            Self::Portable => true,
-            _ => false,
-        }
+        matches!(self, Self::Portable)
+    }
+
+    /// Whether the processor's own AES instructions do the work.
+    pub(crate) fn is_hardware(self) -> bool {
+        self != Self::Portable
     }
 
     /// The backend's name, as `SOMA_AES` takes it.
@@ -119,9 +114,7 @@ impl Keystream {
     /// Expands `key`. The caller has made sure that the backend is available.
     pub(crate) fn new(key: &Key, backend: Backend) -> Self {
         debug_assert!(backend.is_available());
-        match backend {
-            _ => Self::Portable(portable::Keystream::new(key)),
-        }
+        Self::Portable(portable::Keystream::new(key))
     }
 
     /// XORs whole and partial blocks of keystream, from block `block` on, into `data`.
@@ -168,14 +161,12 @@ fn known_answer(backend: Backend) -> bool {
         return false;
     }
     let portable = Keystream::new(&key, Backend::Portable);
-    [(1 << 32) - 33, (1 << 64) - 33, u128::MAX - 33]
-        .into_iter()
-        .all(|block| {
-            let (mut ours, mut theirs) = ([0x5a; CROSS_CHECK_BYTES], [0x5a; CROSS_CHECK_BYTES]);
-            keystream.apply(block, &mut ours);
-            portable.apply(block, &mut theirs);
-            ours == theirs
-        })
+    [(1 << 32) - 33, (1 << 64) - 33, u128::MAX - 33].into_iter().all(|block| {
+        let (mut ours, mut theirs) = ([0x5a; CROSS_CHECK_BYTES], [0x5a; CROSS_CHECK_BYTES]);
+        keystream.apply(block, &mut ours);
+        portable.apply(block, &mut theirs);
+        ours == theirs
+    })
 }
 
 #[cfg(test)]

@@ -27,8 +27,8 @@ impl Keystream {
                 counter = counter.wrapping_add(1);
             }
             self.0.encrypt_blocks(&mut blocks);
-            for (byte, key) in stretch.iter_mut().zip(blocks.as_flattened()) {
-                *byte ^= key;
+            for (bytes, key) in stretch.chunks_mut(BLOCK).zip(&blocks) {
+                bytes.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
             }
         }
     }

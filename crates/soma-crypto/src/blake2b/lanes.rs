@@ -10,15 +10,13 @@ use crate::Digest;
 /// 2.5 times as fast as one after the other. Lengths may differ.
 ///
 /// ```
-/// let digests = soma_crypto::hash_many(&[b"abc", b""]);
+/// let digests = soma_crypto::hash_many(&["abc", ""]);
 /// assert_eq!(digests, [soma_crypto::hash(b"abc"), soma_crypto::hash(b"")]);
 /// ```
 pub fn hash_many<B: AsRef<[u8]>>(inputs: &[B]) -> Vec<Digest> {
     let params = params();
-    let mut jobs: Vec<_> = inputs
-        .iter()
-        .map(|input| many::HashManyJob::new(&params, input.as_ref()))
-        .collect();
+    let mut jobs: Vec<_> =
+        inputs.iter().map(|input| many::HashManyJob::new(&params, input.as_ref())).collect();
     many::hash_many(jobs.iter_mut());
     jobs.iter().map(|job| digest(&job.to_hash())).collect()
 }

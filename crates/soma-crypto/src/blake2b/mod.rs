@@ -4,8 +4,8 @@ mod lanes;
 mod portable;
 mod state;
 
-pub use lanes::hash_many;
 pub(crate) use lanes::Lanes;
+pub use lanes::hash_many;
 pub use state::HashState;
 
 use crate::Digest;
@@ -61,12 +61,7 @@ pub struct Blake2b256 {
 impl Blake2b256 {
     /// An empty stream.
     pub fn new() -> Self {
-        Self {
-            words: INITIAL,
-            compressed: 0,
-            buffer: [0; BLOCK],
-            buffered: 0,
-        }
+        Self { words: INITIAL, compressed: 0, buffer: [0; BLOCK], buffered: 0 }
     }
 
     /// Takes up a stream where [`Blake2b256::export_state`] left it.

@@ -81,12 +81,7 @@ impl HashState {
             && (!started || buffered > 0)
             && (started || words == super::INITIAL)
             && buffer[buffered..].iter().all(|byte| *byte == 0);
-        legal.then_some(Self {
-            words,
-            compressed,
-            buffer,
-            buffered,
-        })
+        legal.then_some(Self { words, compressed, buffer, buffered })
     }
 }
 

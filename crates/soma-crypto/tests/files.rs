@@ -1,0 +1,421 @@
+//! Whole passes: any way in, any way out, the same bytes; and nothing left after a failure.
+
+mod common;
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    path::Path,
+    sync::Mutex,
+    time::{Duration, SystemTime},
+};
+
+use soma_crypto::{
+    Backend, ChunkSize, Cipher, Commitment, Durability, Error, Existing, Input, InputFile, Key,
+    Options, Output, commitment, commitments, hash, open, seal,
+};
+use tempfile::{TempDir, tempdir};
+
+use common::painted;
+
+const PAGE: usize = 4096;
+/// Around nothing, a chunk of one page, and a ring full of them.
+const LENGTHS: [usize; 12] = [
+    0,
+    1,
+    PAGE - 1,
+    PAGE,
+    PAGE + 1,
+    2 * PAGE,
+    9 * PAGE,
+    9 * PAGE + 1,
+    10 * PAGE - 1,
+    11 * PAGE,
+    100 * PAGE + 17,
+    3_000_001,
+];
+
+fn key() -> Key {
+    Key::from_bytes([0x42; 32])
+}
+
+fn sealed(plain: &[u8]) -> Vec<u8> {
+    let mut bytes = plain.to_vec();
+    Cipher::with_backend(&key(), Backend::Portable).unwrap().apply(0, &mut bytes).unwrap();
+    bytes
+}
+
+fn small_chunks<'a>(threads: usize) -> Options<'a> {
+    Options::new()
+        .with_threads(NonZeroUsize::new(threads).unwrap())
+        .with_chunk_size(ChunkSize::SMALLEST)
+}
+
+fn names(dir: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(dir.path()).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// A reader that hands out its bytes in small, uneven pieces.
+struct Dribble<'a>(&'a [u8]);
+
+impl Read for Dribble<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let piece = (self.0.len() % 1009 + 1).min(buffer.len());
+        let (head, _) = self.0.split_at(piece.min(self.0.len()));
+        self.0 = &self.0[head.len()..];
+        (&mut &*head).read(buffer)
+    }
+}
+
+#[test]
+fn every_way_in_and_out_gives_the_same_bytes() {
+    for len in LENGTHS {
+        let dir = tempdir().unwrap();
+        let plain = painted(len);
+        let expected = sealed(&plain);
+        let promised = Commitment { size: len as u64, digest: hash(&expected) };
+        fs::write(dir.path().join("plain"), &plain).unwrap();
+        for threads in [1, 2, 5] {
+            for backend in [Backend::Portable, Backend::detect()] {
+                let case = format!("{len} bytes, {threads} threads, {backend}");
+                let options =
+                    small_chunks(threads).with_backend(backend).with_existing(Existing::Replace);
+                let file = || Input::file(dir.path().join("plain"));
+                let sealed = dir.path().join("sealed");
+
+                let found = seal(&key(), file(), Output::file(&sealed), &options).unwrap();
+                assert_eq!(found, promised, "{case}");
+                assert!(fs::read(&sealed).unwrap() == expected, "{case}");
+
+                let mut piped = Vec::new();
+                let reader = Input::reader("pipe", Dribble(&plain));
+                let writer = Output::writer("pipe", &mut piped);
+                assert_eq!(seal(&key(), reader, writer, &options).unwrap(), promised);
+                assert!(piped == expected, "{case}");
+
+                let again = dir.path().join("again");
+                let expected = Some(promised.digest);
+                let found =
+                    open(&key(), Input::file(&sealed), Output::file(&again), expected, &options);
+                assert_eq!(found.unwrap(), promised, "{case}");
+                assert!(fs::read(&again).unwrap() == plain, "{case}");
+
+                let mut opened = Vec::new();
+                let reader = Input::reader("pipe", Dribble(&piped));
+                let writer = Output::writer("pipe", &mut opened);
+                open(&key(), reader, writer, expected, &options).unwrap();
+                assert!(opened == plain, "{case}");
+
+                let measured = commitment(Input::file(&sealed), &options).unwrap();
+                assert_eq!(measured, promised, "{case}");
+                let measured = commitment(Input::reader("pipe", Dribble(&piped)), &options);
+                assert_eq!(measured.unwrap(), promised, "{case}");
+            }
+        }
+        assert_eq!(names(&dir), ["again", "plain", "sealed"]);
+    }
+}
+
+#[test]
+fn an_existing_output_is_kept_unless_told() {
+    let dir = tempdir().unwrap();
+    let output = dir.path().join("out");
+    fs::write(&output, "precious").unwrap();
+    // The reader would fail: it must not be touched.
+    let unread = || Input::reader("unread", Failing);
+    let refused = seal(&key(), unread(), Output::file(&output), &Options::new());
+    assert!(matches!(refused, Err(Error::OutputExists { path }) if path == output));
+    assert_eq!(fs::read(&output).unwrap(), b"precious");
+
+    let replace =
+        Options::new().with_existing(Existing::Replace).with_durability(Durability::Synced);
+    seal(&key(), Input::reader("new", &b"new"[..]), Output::file(&output), &replace).unwrap();
+    assert_eq!(fs::read(&output).unwrap(), sealed(b"new"));
+    assert_eq!(names(&dir), ["out"]);
+
+    let refused = seal(&key(), unread(), Output::file(dir.path()), &replace);
+    assert!(matches!(refused, Err(Error::OutputIsDirectory { .. })));
+    let nowhere = dir.path().join("no/such/place");
+    let refused = seal(&key(), unread(), Output::file(nowhere), &replace);
+    assert!(matches!(refused, Err(Error::Create { .. })));
+}
+
+#[test]
+fn an_output_that_appears_meanwhile_is_kept() {
+    let dir = tempdir().unwrap();
+    let output = dir.path().join("out");
+    let options = Options::new().with_progress(|_| {
+        fs::write(&output, "somebody else's").unwrap();
+        ControlFlow::Continue(())
+    });
+    let input = Input::reader("memory", &b"weights"[..]);
+    let refused = seal(&key(), input, Output::file(&output), &options);
+    assert!(matches!(refused, Err(Error::OutputExists { .. })));
+    assert_eq!(fs::read(&output).unwrap(), b"somebody else's");
+    assert_eq!(names(&dir), ["out"]);
+}
+
+/// A reader that breaks at once.
+struct Failing;
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk is on fire"))
+    }
+}
+
+/// A writer that takes a few pages and then breaks.
+struct Brittle(usize);
+
+impl Write for Brittle {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn failing_readers_and_writers_leave_nothing() {
+    for threads in [1, 4] {
+        let dir = tempdir().unwrap();
+        let options = small_chunks(threads);
+        let bytes = painted(20 * PAGE);
+        let reader = Input::reader("burning", (&bytes[..]).chain(Failing));
+        let output = Output::file(dir.path().join("out"));
+        match seal(&key(), reader, output, &options).unwrap_err() {
+            Error::Read { name, offset, .. } => {
+                assert_eq!((name.as_str(), offset), ("burning", 20 * PAGE as u64));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(names(&dir).is_empty());
+
+        let writer = Output::writer("brittle", Brittle(3 * PAGE));
+        let failed = seal(&key(), Input::reader("memory", &bytes[..]), writer, &options);
+        let error = failed.unwrap_err();
+        assert!(error.is_broken_pipe());
+        assert!(matches!(error, Error::Write { offset, .. } if offset == 3 * PAGE as u64));
+    }
+}
+
+#[test]
+fn the_wrong_ciphertext_gets_no_name() {
+    let dir = tempdir().unwrap();
+    let ciphertext = sealed(&painted(50 * PAGE));
+    for threads in [1, 2] {
+        let output = Output::file(dir.path().join("out"));
+        let expected = hash(b"something else");
+        let input = Input::reader("served", &ciphertext[..]);
+        let refused = open(&key(), input, output, Some(expected), &small_chunks(threads));
+        match refused.unwrap_err() {
+            Error::DigestMismatch { name, expected: wanted, found } => {
+                assert_eq!(name, "served");
+                assert_eq!((wanted, found), (expected, hash(&ciphertext)));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(names(&dir).is_empty());
+    }
+}
+
+/// Seals a file to which `interfere` does something after the third chunk.
+fn seal_while(threads: usize, interfere: impl Fn(&Path) + Send + Sync) -> Error {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("plain");
+    fs::write(&path, painted(200 * PAGE)).unwrap();
+    let yesterday = SystemTime::now() - Duration::from_secs(86_400);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(yesterday).unwrap();
+    let options = small_chunks(threads).with_progress(|progress| {
+        assert_eq!(progress.total, Some(200 * PAGE as u64));
+        if progress.done == 3 * PAGE as u64 {
+            interfere(&path);
+        }
+        ControlFlow::Continue(())
+    });
+    let output = Output::file(dir.path().join("out"));
+    let error = seal(&key(), Input::file(&path), output, &options).unwrap_err();
+    assert_eq!(names(&dir), ["plain"], "{error}");
+    error
+}
+
+fn writable(path: &Path) -> fs::File {
+    fs::File::options().write(true).open(path).unwrap()
+}
+
+#[test]
+fn a_file_that_is_cut_short() {
+    for threads in [1, 2, 4] {
+        let error = seal_while(threads, |path| writable(path).set_len(PAGE as u64).unwrap());
+        assert!(error.is_input_fault());
+        assert!(
+            matches!(error, Error::InputTruncated { expected, .. } if expected == 200 * PAGE as u64)
+        );
+    }
+}
+
+#[test]
+fn a_file_that_grows() {
+    for threads in [1, 2] {
+        let error = seal_while(threads, |path| {
+            writable(path).set_len(201 * PAGE as u64).unwrap();
+        });
+        assert!(matches!(error, Error::InputChanged { what: "size", .. }));
+    }
+}
+
+#[test]
+fn a_file_that_is_rewritten() {
+    for threads in [1, 2] {
+        let error = seal_while(threads, |path| writable(path).write_all(b"other").unwrap());
+        assert!(matches!(error, Error::InputChanged { what: "modification time", .. }));
+    }
+}
+
+#[test]
+fn a_file_whose_name_moves_on_is_read_to_its_end() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("plain");
+    fs::write(&path, painted(64 * PAGE)).unwrap();
+    let options = small_chunks(2).with_progress(|_| {
+        let _ = fs::remove_file(&path);
+        ControlFlow::Continue(())
+    });
+    let found = commitment(Input::file(&path), &options).unwrap();
+    assert_eq!(found.digest, hash(&painted(64 * PAGE)));
+}
+
+#[test]
+fn progress_counts_up_and_can_cancel() {
+    for threads in [1, 3] {
+        let dir = tempdir().unwrap();
+        let seen = Mutex::new(Vec::new());
+        let options = small_chunks(threads).with_progress(|progress| {
+            seen.lock().unwrap().push((progress.done, progress.total));
+            match progress.done {
+                done if done >= 5 * PAGE as u64 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        });
+        let bytes = painted(100 * PAGE);
+        let input = Input::reader("memory", &bytes[..]);
+        let output = Output::file(dir.path().join("out"));
+        let error = seal(&key(), input, output, &options).unwrap_err();
+        assert!(error.is_cancelled());
+        assert!(names(&dir).is_empty());
+        drop(options);
+        let steps: Vec<_> = (1..=5).map(|i| (i * PAGE as u64, None)).collect();
+        assert_eq!(seen.into_inner().unwrap(), steps);
+    }
+}
+
+#[test]
+fn a_panicking_callback_neither_hangs_nor_leaves_a_file() {
+    let dir = tempdir().unwrap();
+    let output = dir.path().join("out");
+    let caught = std::panic::catch_unwind(|| {
+        let options = small_chunks(2).with_progress(|_| panic!("callback"));
+        let bytes = painted(100 * PAGE);
+        let input = Input::reader("memory", &bytes[..]);
+        seal(&key(), input, Output::file(&output), &options)
+    });
+    assert!(caught.is_err());
+    assert!(names(&dir).is_empty());
+}
+
+#[test]
+fn an_opened_file_is_read_through_its_handle() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("plain");
+    fs::write(&path, painted(PAGE)).unwrap();
+    let file = InputFile::open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(file.len(), PAGE as u64);
+    let found = commitment(Input::opened(file), &Options::new()).unwrap();
+    assert_eq!(found.digest, hash(&painted(PAGE)));
+
+    let missing = InputFile::open(&path).unwrap_err();
+    assert!(matches!(missing, Error::Open { path: named, .. } if named == path));
+    assert!(matches!(InputFile::open(dir.path()), Err(Error::Open { .. })));
+}
+
+#[test]
+fn many_files_in_one_call() {
+    let dir = tempdir().unwrap();
+    for threads in [1, 2, 3] {
+        for count in [0, 1, 2, 4, 9, 17] {
+            let mut inputs = Vec::new();
+            let mut expected = Vec::new();
+            for i in 0..count {
+                let bytes = painted(i * 70_001 + i);
+                let path = dir.path().join(i.to_string());
+                fs::write(&path, &bytes).unwrap();
+                inputs.push(Input::file(path));
+                expected.push((bytes.len() as u64, hash(&bytes)));
+            }
+            inputs.insert(count / 2, Input::file(dir.path().join("missing")));
+            let mut found = commitments(inputs, &small_chunks(threads));
+            let failed = found.remove(count / 2);
+            assert!(matches!(failed, Err(Error::Open { .. })));
+            let found: Vec<_> = found
+                .into_iter()
+                .map(|result| result.map(|found| (found.size, found.digest)).unwrap())
+                .collect();
+            assert_eq!(found, expected, "{count} files, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn many_files_can_be_cancelled() {
+    let bytes = painted(1 << 20);
+    let inputs = (0..9).map(|_| Input::reader("memory", &bytes[..]));
+    let options = small_chunks(2).with_progress(|_| ControlFlow::Break(()));
+    let found = commitments(inputs, &options);
+    assert_eq!(found.len(), 9);
+    assert!(found.iter().all(|result| result.as_ref().unwrap_err().is_cancelled()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_device_is_written_to_and_stays_a_device() {
+    use std::os::unix::fs::FileTypeExt;
+    let input = Input::reader("memory", &b"weights"[..]);
+    seal(&key(), input, Output::file("/dev/null"), &Options::new()).unwrap();
+    let found = fs::metadata("/dev/null").unwrap();
+    assert!(found.file_type().is_char_device());
+    let empty = commitment(Input::file("/dev/null"), &Options::new()).unwrap();
+    assert_eq!((empty.size, empty.digest), (0, hash(b"")));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_output_has_ordinary_permissions() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempdir().unwrap();
+    let (plain, output) = (dir.path().join("plain"), dir.path().join("out"));
+    fs::write(&plain, "weights").unwrap();
+    seal(&key(), Input::file(&plain), Output::file(&output), &Options::new()).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&output), mode(&plain));
+}
+
+#[test]
+fn chunk_sizes() {
+    for bad in [0, 1, 4095, 4097, (64 << 20) + 4096] {
+        assert!(matches!(ChunkSize::new(bad), Err(Error::ChunkSize { found }) if found == bad));
+    }
+    for good in [4096, 12_288, 64 << 20] {
+        assert_eq!(ChunkSize::new(good).unwrap().bytes(), good);
+    }
+}
