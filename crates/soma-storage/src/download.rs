@@ -1,0 +1,340 @@
+//! A file from a URL: streamed, capped, verified, resumed.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use reqwest::{Method, StatusCode, header};
+use soma_crypto::{Blake2b256, Cipher, Digest, Key};
+use url::Url;
+
+use crate::address::redacted;
+use crate::client::{content_length, is_unsatisfiable, success, transfer_error};
+use crate::probe::ContentRange;
+use crate::{Error, Result, Storage};
+
+/// Bytes gathered before they are hashed and written.
+const BLOCK: usize = 1 << 20;
+
+/// What the chain says about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Length of the ciphertext in bytes. Not a byte more is read.
+    pub size: u64,
+    /// Blake2b-256 of the ciphertext.
+    pub digest: Digest,
+}
+
+/// What a download did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Downloaded {
+    /// Bytes of the file.
+    pub length: u64,
+    /// Bytes that an earlier run had fetched already.
+    pub resumed_at: u64,
+}
+
+impl Storage {
+    /// Fetches the ciphertext at `url` to `dest`, replacing what is there.
+    ///
+    /// The bytes go to `.NAME.part` beside `dest` and get their name only once
+    /// length and digest are right. If the download is cut short the part
+    /// stays, and the next call fetches only what is missing. `progress` hears
+    /// the number of bytes that are on disk.
+    ///
+    /// # Errors
+    /// [`Error::WrongLength`] or [`Error::DigestMismatch`] if it is not the
+    /// file expected (nothing is left then), [`Error::Busy`], [`Error::File`],
+    /// and those of the policy and of the connection.
+    pub async fn download(
+        &self,
+        url: &Url,
+        dest: &Path,
+        expected: &Expected,
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<Downloaded> {
+        self.download_with(url, dest, expected, None, progress).await
+    }
+
+    /// As [`Storage::download`], but `dest` gets the plain text: the
+    /// ciphertext is hashed and decrypted on its way to the disk.
+    ///
+    /// # Errors
+    /// As [`Storage::download`].
+    pub async fn download_decrypted(
+        &self,
+        url: &Url,
+        dest: &Path,
+        expected: &Expected,
+        key: &Key,
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<Downloaded> {
+        self.download_with(url, dest, expected, Some(Cipher::new(key)), progress).await
+    }
+
+    async fn download_with(
+        &self,
+        url: &Url,
+        dest: &Path,
+        expected: &Expected,
+        cipher: Option<Cipher>,
+        mut progress: impl FnMut(u64) + Send,
+    ) -> Result<Downloaded> {
+        self.policy().check(url)?;
+        let mut part = Part::open(dest, cipher, expected.size)?;
+        let resumed_at = part.length;
+        progress(part.length);
+        let mut fresh = resumed_at == 0;
+        loop {
+            fresh |= self.fill(url, &mut part, expected.size, &mut progress).await?;
+            let found = part.digest();
+            if found == expected.digest {
+                part.rename(dest)?;
+                let resumed_at = if fresh { 0 } else { resumed_at };
+                return Ok(Downloaded { length: expected.size, resumed_at });
+            }
+            if fresh {
+                part.discard()?;
+                return Err(Error::DigestMismatch {
+                    url: redacted(url),
+                    expected: expected.digest,
+                    found,
+                });
+            }
+            // What an earlier run left may be of another file: once more from the start.
+            part.restart()?;
+            fresh = true;
+        }
+    }
+
+    /// Fetches until the part has `size` bytes; true if it began again at 0.
+    async fn fill(
+        &self,
+        url: &Url,
+        part: &mut Part,
+        size: u64,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<bool> {
+        let mut restarted = false;
+        let mut failed = 0;
+        while part.length < size {
+            let before = part.length;
+            let result = self.fill_once(url, part, size, progress).await;
+            part.flush()?;
+            match result {
+                Ok(Filled::Appended) => {}
+                Ok(Filled::Restart) => {
+                    part.restart()?;
+                    // A host that refuses this part again and again gets no third chance.
+                    if restarted {
+                        return Err(Error::Truncated {
+                            url: redacted(url),
+                            expected: size,
+                            found: before,
+                        });
+                    }
+                    restarted = true;
+                }
+                Err(error @ Error::WrongLength { .. }) => {
+                    part.discard()?;
+                    return Err(error);
+                }
+                Err(error) => {
+                    failed = if part.length > before { 1 } else { failed + 1 };
+                    match self.retry().pause(failed, &error, 0.5) {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => return Err(error),
+                    }
+                }
+            }
+        }
+        Ok(restarted)
+    }
+
+    async fn fill_once(
+        &self,
+        url: &Url,
+        part: &mut Part,
+        size: u64,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Filled> {
+        let mut request = self.request(Method::GET, url)?;
+        if part.length > 0 {
+            request = request.header(header::RANGE, format!("bytes={}-", part.length));
+        }
+        let response = self.send("GET", url, request).await?;
+        if part.length > 0 && is_unsatisfiable(&response) {
+            return Ok(Filled::Restart);
+        }
+        let mut response = success("GET", url, response).await?;
+        let wrong_length = |found| Error::WrongLength { url: redacted(url), expected: size, found };
+        match (response.status(), ContentRange::of(response.headers())) {
+            (StatusCode::PARTIAL_CONTENT, Some(range)) if range.start == part.length => {
+                if let Some(total) = range.total.filter(|total| *total != size) {
+                    return Err(wrong_length(total));
+                }
+            }
+            (StatusCode::PARTIAL_CONTENT, _) => return Ok(Filled::Restart),
+            _ => {
+                if let Some(found) =
+                    content_length(response.headers()).filter(|found| *found != size)
+                {
+                    return Err(wrong_length(found));
+                }
+                // The host ignores ranges and sends everything.
+                part.restart()?;
+            }
+        }
+        loop {
+            let at = part.length;
+            let next = tokio::time::timeout(self.stall_timeout(), response.chunk()).await;
+            let next =
+                next.map_err(|_| Error::Timeout { method: "GET", url: redacted(url), at })?;
+            let Some(chunk) = next.map_err(|error| transfer_error("GET", url, at, error))? else {
+                break;
+            };
+            if at + chunk.len() as u64 > size {
+                return Err(wrong_length(at + chunk.len() as u64));
+            }
+            part.append(&chunk)?;
+            progress(part.length);
+        }
+        if part.length < size {
+            return Err(Error::Truncated {
+                url: redacted(url),
+                expected: size,
+                found: part.length,
+            });
+        }
+        Ok(Filled::Appended)
+    }
+}
+
+enum Filled {
+    Appended,
+    /// The part does not fit what the host has: begin again.
+    Restart,
+}
+
+/// The unfinished file. Dropping it keeps what is on disk.
+struct Part {
+    path: PathBuf,
+    file: fs::File,
+    /// Bytes taken in, those still in the buffer included.
+    length: u64,
+    /// Over the ciphertext.
+    hasher: Blake2b256,
+    /// Present if the file holds plain text.
+    cipher: Option<Cipher>,
+    /// Bytes in their final form, not yet written.
+    buffer: Vec<u8>,
+}
+
+impl Part {
+    /// Opens or creates the part and takes up at most `size` bytes of it.
+    fn open(dest: &Path, cipher: Option<Cipher>, size: u64) -> Result<Self> {
+        let path = part_path(dest, cipher.is_some());
+        let options =
+            fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
+        let file = options.open(&path).map_err(Error::file("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(Error::Busy { path }),
+            // Some file systems know no locks; then nothing guards against two at once.
+            Err(fs::TryLockError::Error(_)) => {}
+        }
+        let mut part = Self {
+            path,
+            file,
+            length: 0,
+            hasher: Blake2b256::new(),
+            cipher,
+            buffer: Vec::with_capacity(BLOCK),
+        };
+        let found = part.file.metadata().map_err(Error::file("read", &part.path))?.len();
+        if found > size {
+            part.restart()?;
+        } else {
+            part.take_up(found)?;
+        }
+        Ok(part)
+    }
+
+    /// Hashes what is there already.
+    fn take_up(&mut self, found: u64) -> Result<()> {
+        let mut block = vec![0; BLOCK];
+        while self.length < found {
+            let count = self.file.read(&mut block).map_err(Error::file("read", &self.path))?;
+            if count == 0 {
+                break;
+            }
+            let bytes = &mut block[..count];
+            apply(self.cipher.as_ref(), self.length, bytes);
+            self.hasher.update(bytes);
+            self.length += count as u64;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, ciphertext: &[u8]) -> Result<()> {
+        self.hasher.update(ciphertext);
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(ciphertext);
+        apply(self.cipher.as_ref(), self.length, &mut self.buffer[start..]);
+        self.length += ciphertext.len() as u64;
+        if self.buffer.len() >= BLOCK { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.file.write_all(&self.buffer).map_err(Error::file("write", &self.path))?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Forgets everything.
+    fn restart(&mut self) -> Result<()> {
+        self.buffer.clear();
+        self.length = 0;
+        self.hasher = Blake2b256::new();
+        self.file.set_len(0).map_err(Error::file("write", &self.path))?;
+        self.file.seek(SeekFrom::Start(0)).map_err(Error::file("write", &self.path))?;
+        Ok(())
+    }
+
+    fn digest(&self) -> Digest {
+        self.hasher.clone().finalize()
+    }
+
+    /// Makes the bytes durable and gives them their name.
+    fn rename(mut self, dest: &Path) -> Result<()> {
+        self.flush()?;
+        self.file.sync_all().map_err(Error::file("write", &self.path))?;
+        fs::rename(&self.path, dest).map_err(Error::file("create", dest))?;
+        if let Some(Ok(directory)) = dest.parent().map(fs::File::open) {
+            // Not every file system can do this; the file itself is safe.
+            let _ = directory.sync_all();
+        }
+        Ok(())
+    }
+
+    fn discard(&mut self) -> Result<()> {
+        fs::remove_file(&self.path).map_err(Error::file("remove", &self.path))
+    }
+}
+
+/// Encrypts or decrypts, which is the same; without a cipher it does nothing.
+fn apply(cipher: Option<&Cipher>, offset: u64, bytes: &mut [u8]) {
+    if let Some(cipher) = cipher {
+        cipher.apply_at(u128::from(offset), bytes);
+    }
+}
+
+/// Plain text and ciphertext have parts of different names, so that one is
+/// never taken up as the other.
+fn part_path(dest: &Path, plain: bool) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(dest.file_name().unwrap_or_default());
+    name.push(if plain { ".plain.part" } else { ".part" });
+    dest.with_file_name(name)
+}
