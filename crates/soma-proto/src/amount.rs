@@ -23,7 +23,9 @@ const DECIMALS: usize = 9;
 /// assert_eq!(amount.to_string(), "1.5 SOMA");
 /// # Ok::<(), soma_proto::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Amount(u64);
 

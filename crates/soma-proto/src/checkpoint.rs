@@ -40,8 +40,10 @@ pub struct CheckpointSummary {
 #[non_exhaustive]
 pub enum CheckpointCommitment {
     /// Over all live objects.
+    #[serde(rename = "ECMHLiveObjectSetDigest")]
     LiveObjectSet(Digest),
     /// Over the objects written in the checkpoint.
+    #[serde(rename = "CheckpointArtifactsDigest")]
     Artifacts(Digest),
 }
 

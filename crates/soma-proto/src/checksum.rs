@@ -60,9 +60,8 @@ impl Checksum {
     /// [`Error::Text`] on padding, another alphabet, another length or
     /// trailing bits that are not zero.
     pub fn from_base64url(text: &str) -> Result<Self> {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|e| Error::text("checksum", e.to_string()))?;
+        let bytes =
+            URL_SAFE_NO_PAD.decode(text).map_err(|e| Error::text("checksum", e.to_string()))?;
         Self::from_bytes(&bytes)
     }
 }

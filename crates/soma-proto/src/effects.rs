@@ -198,7 +198,11 @@ impl TransactionEffects {
     }
 }
 
-fn written_object(version: u64, id: ObjectId, change: &EffectsObjectChange) -> Option<WrittenObject> {
+fn written_object(
+    version: u64,
+    id: ObjectId,
+    change: &EffectsObjectChange,
+) -> Option<WrittenObject> {
     match change.output_state {
         ObjectOut::ObjectWrite(digest, owner) => {
             Some(WrittenObject { reference: ObjectRef(id, version, digest), owner })

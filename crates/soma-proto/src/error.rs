@@ -41,6 +41,14 @@ pub enum Error {
     /// A signature that does not hold.
     #[error("invalid signature: {0}")]
     Signature(&'static str),
+    /// A checkpoint certificate that does not hold.
+    #[error("invalid certificate of checkpoint {sequence_number}: {reason}")]
+    Certificate {
+        /// The checkpoint.
+        sequence_number: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A message that lacks a field or holds an unusable one.
     #[error("{field}: {reason}")]
     Field {

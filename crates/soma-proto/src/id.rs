@@ -319,7 +319,8 @@ pub(crate) fn parse_hex_or_base58(text: &str, what: &'static str) -> Result<[u8;
             return Ok(bytes);
         }
     }
-    if !digits.is_empty() && digits.len() % 2 == 0 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !digits.is_empty() && digits.len() % 2 == 0 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    {
         return Err(Error::Length { what, expected: 32, found: digits.len() / 2 });
     }
     Err(Error::text(what, "expected 64 hex digits, with or without 0x"))

@@ -23,6 +23,7 @@ pub mod effects;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod hash;
+pub mod merkle;
 pub mod object;
 pub mod params;
 pub mod signature;
@@ -31,12 +32,14 @@ pub mod target;
 pub mod transaction;
 
 mod amount;
+mod byte_buf;
 mod bytes_field;
 mod checksum;
 mod error;
 mod id;
 mod keypair;
 mod manifest;
+mod raw_field;
 mod tensor;
 mod weights_url;
 
@@ -48,7 +51,9 @@ pub use self::id::{
     ObjectDigest, ObjectId, TransactionDigest,
 };
 pub use self::keypair::{KeyPair, PublicKey};
-pub use self::manifest::{DecryptionKey, Manifest, Metadata, ModelWeightsManifest, SubmissionManifest};
+pub use self::manifest::{
+    DecryptionKey, Manifest, Metadata, ModelWeightsManifest, SubmissionManifest,
+};
 pub use self::object::{Object, ObjectRef, ObjectType, Owner};
 pub use self::tensor::Tensor;
 pub use self::transaction::{SignedTransaction, TransactionData, TransactionKind};

@@ -72,10 +72,12 @@ impl FromStr for ObjectType {
 
     /// Reads the exact-case name.
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|ty| ty.as_str() == text)
-            .ok_or_else(|| Error::text("object type", "expected Coin, StakedSoma, SystemState, Target or Challenge"))
+        Self::ALL.into_iter().find(|ty| ty.as_str() == text).ok_or_else(|| {
+            Error::text(
+                "object type",
+                "expected Coin, StakedSoma, SystemState, Target or Challenge",
+            )
+        })
     }
 }
 
@@ -161,7 +163,13 @@ impl Object {
     }
 
     /// A coin of `balance` shannons.
-    pub fn coin(id: ObjectId, version: u64, balance: u64, owner: Address, previous: TransactionDigest) -> Self {
+    pub fn coin(
+        id: ObjectId,
+        version: u64,
+        balance: u64,
+        owner: Address,
+        previous: TransactionDigest,
+    ) -> Self {
         let inner = balance.to_le_bytes();
         Self::new(id, ObjectType::Coin, version, &inner, Owner::AddressOwner(owner), previous)
     }

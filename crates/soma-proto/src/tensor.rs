@@ -59,7 +59,9 @@ impl Tensor {
 
     /// The numbers in row-major order.
     pub fn values(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
-        self.bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+        self.bytes
+            .chunks_exact(4)
+            .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
     }
 
     /// The first number, or 0 if there is none.

@@ -167,7 +167,7 @@ pub enum TransactionKind {
 }
 
 /// A byte string with its length in front.
-pub type ByteString = Vec<u8>;
+type ByteString = Vec<u8>;
 
 /// A mark that consensus puts before the transactions of a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,10 +11,12 @@
 mod failure;
 mod kind;
 mod model;
+mod node_error;
 
-pub use self::failure::{ExecutionFailure, NodeError};
+pub use self::failure::ExecutionFailure;
 pub use self::kind::{
     AddValidator, ChangeEpoch, CommitModel, CommitModelUpdate, ConsensusCommitPrologue,
     RevealModel, SubmitData, TransactionKind, UpdateValidatorMetadata,
 };
 pub use self::model::{Model, ModelRegistry, ModelStatus, PendingModelUpdate};
+pub use self::node_error::NodeError;

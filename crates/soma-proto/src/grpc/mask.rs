@@ -48,15 +48,8 @@ pub const DEFAULT_CHALLENGE: &[&str] =
 pub const DEFAULT_CHALLENGES: &[&str] =
     &["id", "target_id", "challenger", "status", "challenge_epoch"];
 /// All that an object needs in order to be read back.
-pub const FULL_OBJECT: &[&str] = &[
-    "object_id",
-    "version",
-    "digest",
-    "object_type",
-    "owner",
-    "contents",
-    "previous_transaction",
-];
+pub const FULL_OBJECT: &[&str] =
+    &["object_id", "version", "digest", "object_type", "owner", "contents", "previous_transaction"];
 
 /// Everything below a field that is listed itself.
 static EVERYTHING: MaskTree = MaskTree { all: true, children: BTreeMap::new() };

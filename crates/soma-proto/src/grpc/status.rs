@@ -37,11 +37,7 @@ impl Violation {
     /// A field that is not there. The description, and so the text of the
     /// status, is empty.
     pub fn missing(field: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            description: String::new(),
-            reason: ErrorReason::FieldMissing,
-        }
+        Self { field: field.into(), description: String::new(), reason: ErrorReason::FieldMissing }
     }
 
     /// Puts a step in front of the field's path.
