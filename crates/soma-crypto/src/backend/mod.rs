@@ -1,6 +1,23 @@
 //! The ways this crate can compute AES-256-CTR, and the one place that chooses.
 
+#![allow(unsafe_code, reason = "kernels are called after their features were found")]
+
 mod portable;
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod schedule;
+
+#[cfg(target_arch = "x86_64")]
+mod aesni;
+#[cfg(target_arch = "x86_64")]
+mod vaes256;
+#[cfg(target_arch = "x86_64")]
+mod vaes512;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+mod armv8;
 
 use std::{env, fmt, str::FromStr, sync::OnceLock};
 
@@ -56,8 +73,39 @@ impl Backend {
     }
 
     /// Whether this machine can run the backend.
+    #[cfg(target_arch = "x86_64")]
     pub fn is_available(self) -> bool {
-        matches!(self, Self::Portable)
+        match self {
+            Self::Vaes512 => {
+                Self::Vaes256.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+            }
+            Self::Vaes256 => {
+                Self::AesNi.is_available()
+                    && is_x86_feature_detected!("vaes")
+                    && is_x86_feature_detected!("avx2")
+            }
+            Self::AesNi => is_x86_feature_detected!("aes") && is_x86_feature_detected!("avx"),
+            Self::Armv8 => false,
+            Self::Portable => true,
+        }
+    }
+
+    /// Whether this machine can run the backend.
+    #[cfg(target_arch = "aarch64")]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Armv8 => std::arch::is_aarch64_feature_detected!("aes"),
+            Self::Portable => true,
+            Self::Vaes512 | Self::Vaes256 | Self::AesNi => false,
+        }
+    }
+
+    /// Whether this machine can run the backend.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    pub fn is_available(self) -> bool {
+        self == Self::Portable
     }
 
     /// Whether the processor's own AES instructions do the work.
@@ -106,15 +154,41 @@ impl FromStr for Backend {
 }
 
 /// The expanded key in the form the chosen backend wants it. Wiped on drop.
-pub(crate) enum Keystream {
-    Portable(portable::Keystream),
+///
+/// A variant of a kernel exists only where [`Backend::is_available`] said yes: that is
+/// what the calls below rely on.
+pub(crate) struct Keystream(Expanded);
+
+enum Expanded {
+    #[cfg(target_arch = "x86_64")]
+    Vaes512(schedule::Schedule),
+    #[cfg(target_arch = "x86_64")]
+    Vaes256(schedule::Schedule),
+    #[cfg(target_arch = "x86_64")]
+    AesNi(schedule::Schedule),
+    #[cfg(target_arch = "aarch64")]
+    Armv8(schedule::Schedule),
+    Portable(Box<portable::Keystream>),
 }
 
 impl Keystream {
-    /// Expands `key`. The caller has made sure that the backend is available.
+    /// Expands `key`.
+    ///
+    /// # Panics
+    /// If the backend is not available; callers have checked.
     pub(crate) fn new(key: &Key, backend: Backend) -> Self {
-        debug_assert!(backend.is_available());
-        Self::Portable(portable::Keystream::new(key))
+        assert!(backend.is_available(), "{backend} is not available");
+        Self(match backend {
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vaes512 => Expanded::Vaes512(expand(key)),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vaes256 => Expanded::Vaes256(expand(key)),
+            #[cfg(target_arch = "x86_64")]
+            Backend::AesNi => Expanded::AesNi(expand(key)),
+            #[cfg(target_arch = "aarch64")]
+            Backend::Armv8 => Expanded::Armv8(expand(key)),
+            _ => Expanded::Portable(Box::new(portable::Keystream::new(key))),
+        })
     }
 
     /// XORs whole and partial blocks of keystream, from block `block` on, into `data`.
@@ -122,10 +196,38 @@ impl Keystream {
     /// `data` begins on a block boundary; its last block may be partial. The counter
     /// wraps at 2^128.
     pub(crate) fn apply(&self, block: u128, data: &mut [u8]) {
-        match self {
-            Self::Portable(keystream) => keystream.apply(block, data),
+        match &self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the variant exists, so VAES, AVX-512F and AVX-512BW were found.
+            Expanded::Vaes512(schedule) => unsafe { vaes512::apply(schedule, block, data) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the variant exists, so VAES and AVX2 were found.
+            Expanded::Vaes256(schedule) => unsafe { vaes256::apply(schedule, block, data) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the variant exists, so AES-NI and AVX were found.
+            Expanded::AesNi(schedule) => unsafe { aesni::apply(schedule, block, data) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: the variant exists, so the AES extension was found.
+            Expanded::Armv8(schedule) => unsafe { armv8::apply(schedule, block, data) },
+            Expanded::Portable(keystream) => keystream.apply(block, data),
         }
     }
+}
+
+/// Expands `key` for a kernel of this machine; its backend was found available.
+#[cfg(target_arch = "x86_64")]
+fn expand(key: &Key) -> schedule::Schedule {
+    // SAFETY: every backend of this architecture needs AES-NI, and `Keystream::new`
+    // asserts that the backend is available.
+    unsafe { x86::expand(key) }
+}
+
+/// Expands `key` for a kernel of this machine; its backend was found available.
+#[cfg(target_arch = "aarch64")]
+fn expand(key: &Key) -> schedule::Schedule {
+    // SAFETY: the one backend of this architecture needs the AES extension, and
+    // `Keystream::new` asserts that the backend is available.
+    unsafe { armv8::expand(key) }
 }
 
 /// NIST SP 800-38A, F.5.5 (CTR-AES256.Encrypt): key, first counter block, plaintext, ciphertext.
