@@ -4,13 +4,14 @@
 //! * [`pb`]: messages, clients and servers of package `soma.rpc`;
 //! * [`ext`]: the same for `soma.ext`, this node's narrow reads;
 //! * [`mask`]: read masks, that is which fields an answer shall hold;
-//! * [`status`]: errors with details.
+//! * [`status`]: errors with details;
+//! * [`bcs`]: the services whose messages are BCS: faucet, admin, scoring.
 //!
 //! Nothing here opens a connection: clients and servers are generic over their
 //! transport.
 
 use std::fmt;
-
+pub mod bcs;
 pub mod mask;
 pub mod status;
 
@@ -48,6 +49,15 @@ mod generated {
         pub mod ext {
             include!("generated/soma.ext.rs");
         }
+    }
+    pub mod faucet {
+        include!("generated/faucet.Faucet.rs");
+    }
+    pub mod admin {
+        include!("generated/admin.Admin.rs");
+    }
+    pub mod scoring {
+        include!("generated/scoring.Scoring.rs");
     }
     pub mod google {
         pub mod rpc {
