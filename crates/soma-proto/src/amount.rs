@@ -35,6 +35,31 @@ impl Amount {
         Self(shannons)
     }
 
+    /// A short form for people: in full below 1,000 SOMA, from there on with
+    /// two decimals, cut off, and one of the letters K, M, B.
+    ///
+    /// ```
+    /// use soma_proto::{Amount, SHANNONS_PER_SOMA};
+    ///
+    /// let amount = Amount::from_shannons(1_509 * SHANNONS_PER_SOMA);
+    /// assert_eq!(amount.to_short_string(), "1.50K SOMA");
+    /// # assert_eq!(Amount::from_shannons(1_500_000).to_short_string(), "0.0015 SOMA");
+    /// # assert_eq!(Amount::from_shannons(10_000_000 * SHANNONS_PER_SOMA).to_short_string(), "10.00M SOMA");
+    /// # assert_eq!(Amount::from_shannons(u64::MAX).to_short_string(), "18.44B SOMA");
+    /// # assert_eq!(Amount::from_shannons(1_000 * SHANNONS_PER_SOMA - 1).to_short_string(), "999.999999999 SOMA");
+    /// # assert_eq!(Amount::from_shannons(1_000 * SHANNONS_PER_SOMA).to_short_string(), "1.00K SOMA");
+    /// ```
+    pub fn to_short_string(self) -> String {
+        let whole = self.0 / SHANNONS_PER_SOMA;
+        let (unit, letter) = match whole {
+            0..1_000 => return self.to_string(),
+            1_000..1_000_000 => (1_000, 'K'),
+            1_000_000..1_000_000_000 => (1_000_000, 'M'),
+            _ => (1_000_000_000, 'B'),
+        };
+        format!("{}.{:02}{letter} SOMA", whole / unit, whole % unit * 100 / unit)
+    }
+
     /// The amount in shannons.
     pub const fn shannons(self) -> u64 {
         self.0

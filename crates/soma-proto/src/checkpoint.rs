@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bls::{BlsSignature, SignerBitmap};
+use crate::canonical::bcs_form;
 use crate::committee::Committee;
 use crate::effects::TransactionFee;
 use crate::signature::UserSignature;
 use crate::{
     CheckpointContentsDigest, CheckpointDigest, Digest, EffectsDigest, TransactionDigest, hash,
+    merkle,
 };
 
 /// The header of a checkpoint.
@@ -62,6 +64,7 @@ pub struct EndOfEpochData {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertifiedCheckpointSummary {
     /// The summary.
+    #[serde(rename = "data")]
     pub summary: CheckpointSummary,
     /// The aggregated signature.
     pub auth_signature: AuthorityQuorumSignInfo,
@@ -104,6 +107,8 @@ pub struct ExecutionDigests {
     pub effects: EffectsDigest,
 }
 
+bcs_form!(CheckpointSummary, CertifiedCheckpointSummary, CheckpointContents);
+
 impl CheckpointSummary {
     /// Blake2b-256 over `CheckpointSummary::` and the BCS bytes.
     pub fn digest(&self) -> CheckpointDigest {
@@ -112,6 +117,11 @@ impl CheckpointSummary {
 }
 
 impl CheckpointContents {
+    /// The Merkle root over the transactions. Signatures are not part of it.
+    pub fn digest(&self) -> CheckpointContentsDigest {
+        merkle::contents_digest(self.transactions())
+    }
+
     /// The transactions, in order of execution.
     pub fn transactions(&self) -> &[ExecutionDigests] {
         let Self::V1(contents) = self;

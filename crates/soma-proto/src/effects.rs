@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::bcs_form;
 pub use crate::dialect::{ExecutionFailure, NodeError};
 use crate::{EffectsDigest, ObjectDigest, ObjectId, ObjectRef, Owner, TransactionDigest, hash};
 
@@ -134,6 +135,8 @@ pub struct WrittenObject {
     /// Owner after the transaction.
     pub owner: Owner,
 }
+
+bcs_form!(TransactionEffects);
 
 impl TransactionEffects {
     /// The fields.

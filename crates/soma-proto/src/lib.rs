@@ -34,12 +34,14 @@ pub mod transaction;
 mod amount;
 mod byte_buf;
 mod bytes_field;
+mod canonical;
 mod checksum;
 mod error;
 mod id;
 mod keypair;
 mod manifest;
 mod raw_field;
+mod sorted_map;
 mod tensor;
 mod weights_url;
 

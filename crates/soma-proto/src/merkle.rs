@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::bcs_form;
 use crate::checkpoint::ExecutionDigests;
 use crate::{
     CheckpointContentsDigest, Digest, Error, ObjectDigest, ObjectId, Result, hash, raw_field,
@@ -64,6 +65,8 @@ pub enum Sibling {
     /// A hash.
     Digest(#[serde(with = "raw_field")] [u8; 32]),
 }
+
+bcs_form!(InclusionProof);
 
 impl InclusionProof {
     /// The proof for the transaction at `index`, if there is one.

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{Address, Error, ObjectDigest, ObjectId, Result, TransactionDigest, hash};
+use crate::canonical::bcs_form;
+use crate::{Address, Error, ObjectDigest, ObjectId, Result, TransactionDigest, byte_buf, hash};
 
 /// Id, version and digest of one state of an object; 73 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -114,7 +115,17 @@ pub struct ObjectData {
     /// Its version.
     pub version: u64,
     /// The id (32 bytes), then the BCS of the inner value.
+    #[serde(serialize_with = "byte_buf::serialize", deserialize_with = "contents_with_id")]
     contents: Vec<u8>,
+}
+
+/// Reads contents that are long enough to begin with an id.
+fn contents_with_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let contents = byte_buf::deserialize(deserializer)?;
+    if contents.len() < ObjectId::LENGTH {
+        return Err(de::Error::custom("object contents are too short for an id"));
+    }
+    Ok(contents)
 }
 
 impl fmt::Debug for ObjectData {
@@ -145,6 +156,8 @@ pub struct Object {
     /// The transaction that wrote this version.
     pub previous_transaction: TransactionDigest,
 }
+
+bcs_form!(Object, StakedSoma);
 
 impl Object {
     /// An object from its parts; `inner` is the BCS of the inner value.
@@ -182,7 +195,7 @@ impl Object {
         owner: Address,
         previous: TransactionDigest,
     ) -> Self {
-        let inner = bcs::to_bytes(staked).expect("a receipt has a BCS form");
+        let inner = staked.to_bcs();
         Self::new(id, ObjectType::StakedSoma, version, &inner, Owner::AddressOwner(owner), previous)
     }
 
@@ -194,8 +207,8 @@ impl Object {
 
     /// Its id.
     pub fn id(&self) -> ObjectId {
-        let bytes = self.data.contents.get(..ObjectId::LENGTH).unwrap_or(&[0; 32]);
-        ObjectId::from_bytes(bytes).unwrap_or_default()
+        ObjectId::from_bytes(&self.data.contents[..ObjectId::LENGTH])
+            .expect("contents begin with an id")
     }
 
     /// What it is.
@@ -210,7 +223,7 @@ impl Object {
 
     /// The BCS of the inner value: what messages carry as `contents`.
     pub fn inner(&self) -> &[u8] {
-        self.data.contents.get(ObjectId::LENGTH..).unwrap_or_default()
+        &self.data.contents[ObjectId::LENGTH..]
     }
 
     /// Blake2b-256 over `Object::` and the BCS of the object.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::bls::{BlsPublicKey, BlsSignature};
+use crate::canonical::bcs_form;
 pub use crate::dialect::{Model, ModelRegistry, ModelStatus, PendingModelUpdate};
 pub use crate::params::SystemParameters;
-use crate::{Address, ObjectId, PublicKey, Tensor};
+use crate::{Address, ObjectId, PublicKey, Tensor, sorted_map};
 
 /// Contents of the object `0x5`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub enum SystemState {
     /// The only version so far.
     V1(Box<SystemStateV1>),
 }
+
+bcs_form!(SystemState, Validator);
 
 impl SystemState {
     /// The fields.
@@ -39,6 +42,7 @@ pub struct SystemStateV1 {
     /// When the epoch began, milliseconds since 1970.
     pub epoch_start_timestamp_ms: u64,
     /// Reported validator to its reporters.
+    #[serde(serialize_with = "sorted_map::serialize")]
     pub validator_report_records: BTreeMap<Address, BTreeSet<Address>>,
     /// All models.
     pub model_registry: ModelRegistry,
@@ -90,10 +94,13 @@ pub struct ValidatorSet {
     /// Places in `validators` that leave with the next epoch.
     pub pending_removals: Vec<u64>,
     /// Pool to validator.
+    #[serde(serialize_with = "sorted_map::serialize")]
     pub staking_pool_mappings: BTreeMap<ObjectId, Address>,
     /// Pool to validator that has left.
+    #[serde(serialize_with = "sorted_map::serialize")]
     pub inactive_validators: BTreeMap<ObjectId, Validator>,
     /// Epochs that a validator has been below the threshold.
+    #[serde(serialize_with = "sorted_map::serialize")]
     pub at_risk_validators: BTreeMap<Address, u64>,
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::bcs_form;
 use crate::{Address, Commitment, Manifest, ObjectId, Tensor};
 
 /// A target that models compete for.
@@ -80,3 +81,5 @@ pub enum ChallengeStatus {
         challenger_lost: bool,
     },
 }
+
+bcs_form!(Target, Challenge);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{Error, Result};
+use crate::{Error, Result, byte_buf};
 
 /// A tensor of IEEE-754 single precision numbers.
 ///
@@ -16,15 +16,12 @@ use crate::{Error, Result};
 /// The numbers are kept as bits: negative zero and denormals survive, and so
 /// would a NaN. Equality compares bits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename = "SomaTensor")]
 pub struct Tensor {
     dtype: u8,
-    #[serde(serialize_with = "serialize_data")]
+    #[serde(with = "byte_buf")]
     bytes: Vec<u8>,
     shape: Vec<u64>,
-}
-
-fn serialize_data<S: serde::Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bytes(data)
 }
 
 impl Tensor {
@@ -91,6 +88,7 @@ impl<'de> Deserialize<'de> for Tensor {
         #[serde(rename = "SomaTensor")]
         struct Raw {
             dtype: u8,
+            #[serde(with = "byte_buf")]
             bytes: Vec<u8>,
             shape: Vec<u64>,
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::bcs_form;
 pub use crate::dialect::{
     AddValidator, ChangeEpoch, CommitModel, CommitModelUpdate, ConsensusCommitPrologue,
     RevealModel, SubmitData, TransactionKind, UpdateValidatorMetadata,
@@ -33,24 +34,12 @@ pub struct TransactionDataV1 {
     pub gas_payment: Vec<ObjectRef>,
 }
 
+bcs_form!(TransactionData, SignedTransaction);
+
 impl TransactionData {
     /// A transaction of version 1.
     pub const fn new(kind: TransactionKind, sender: Address, gas_payment: Vec<ObjectRef>) -> Self {
         Self::V1(TransactionDataV1 { kind, sender, gas_payment })
-    }
-
-    /// Reads canonical BCS.
-    ///
-    /// # Errors
-    /// [`Error::Bcs`]; [`Error::NotCanonical`] if encoding the result again
-    /// gives other bytes, as for a URL that is not in normal form.
-    pub fn from_bcs(bytes: &[u8]) -> Result<Self> {
-        decode_canonical(bytes, "TransactionData")
-    }
-
-    /// The BCS bytes.
-    pub fn to_bcs(&self) -> Vec<u8> {
-        bcs::to_bytes(self).expect("a transaction has a BCS form")
     }
 
     /// What it does.
@@ -113,26 +102,37 @@ pub struct SignedTransaction {
 struct Element<D, S> {
     intent: Intent,
     data: D,
+    #[serde(rename = "tx_signatures")]
     signatures: S,
 }
 
 impl SignedTransaction {
+    /// A transaction of the network itself, with the signature of zero bytes.
+    pub fn system(data: TransactionData) -> Self {
+        Self::new(data, vec![UserSignature::SYSTEM])
+    }
+
     /// A transaction and the signatures under it.
     pub const fn new(data: TransactionData, signatures: Vec<UserSignature>) -> Self {
         Self { intent: Intent::TRANSACTION, data, signatures }
     }
 
-    /// Reads canonical BCS.
+    /// Checks that the sender signed it, and nobody else.
     ///
     /// # Errors
-    /// [`Error::Bcs`], [`Error::NotCanonical`].
-    pub fn from_bcs(bytes: &[u8]) -> Result<Self> {
-        decode_canonical(bytes, "SenderSignedData")
-    }
-
-    /// The BCS bytes.
-    pub fn to_bcs(&self) -> Vec<u8> {
-        bcs::to_bytes(self).expect("a signed transaction has a BCS form")
+    /// [`Error::Signature`] with the reason. A transaction of the system, which
+    /// nobody signs, always fails.
+    pub fn verify(&self) -> Result<()> {
+        if self.data.kind().is_system() {
+            return Err(Error::Signature("only the network itself sends this kind"));
+        }
+        if self.intent != Intent::TRANSACTION {
+            return Err(Error::Signature("it was given for another purpose"));
+        }
+        match self.signatures.as_slice() {
+            [signature] => signature.verify(&self.data.signing_hash(), self.data.sender()),
+            _ => Err(Error::Signature("a transaction has exactly one signature")),
+        }
     }
 
     /// The digest of the data; signatures are not part of it.
@@ -165,17 +165,4 @@ impl<'de> Deserialize<'de> for SignedTransaction {
             _ => Err(serde::de::Error::custom("expected exactly one signed transaction")),
         }
     }
-}
-
-/// Decodes bytes and checks that the value has no other encoding.
-pub(crate) fn decode_canonical<T>(bytes: &[u8], what: &'static str) -> Result<T>
-where
-    T: Serialize + for<'de> Deserialize<'de>,
-{
-    let value: T = bcs::from_bytes(bytes).map_err(|source| Error::Bcs { what, source })?;
-    let again = bcs::to_bytes(&value).map_err(|source| Error::Bcs { what, source })?;
-    if again != bytes {
-        return Err(Error::NotCanonical { what });
-    }
-    Ok(value)
 }

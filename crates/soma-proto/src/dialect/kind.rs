@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::bcs_form;
 use crate::{
     Address, Commitment, Digest, ModelWeightsManifest, Object, ObjectId, ObjectRef,
     SubmissionManifest, Tensor,
@@ -303,6 +304,8 @@ pub struct SubmitData {
     /// The coin that is put at stake.
     pub bond_coin: ObjectRef,
 }
+
+bcs_form!(TransactionKind);
 
 impl TransactionKind {
     /// The name of the kind, as in its declaration.

@@ -5,8 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::bcs_form;
 use crate::system_state::StakingPool;
-use crate::{Address, Commitment, ModelWeightsManifest, ObjectId, Tensor};
+use crate::{Address, Commitment, ModelWeightsManifest, ObjectId, Tensor, sorted_map};
 
 /// A registered model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,16 +51,21 @@ pub struct PendingModelUpdate {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelRegistry {
     /// Revealed and competing.
+    #[serde(serialize_with = "sorted_map::serialize")]
     pub active_models: BTreeMap<ObjectId, Model>,
     /// Committed, not revealed.
+    #[serde(serialize_with = "sorted_map::serialize")]
     pub pending_models: BTreeMap<ObjectId, Model>,
     /// Pool to model.
+    #[serde(serialize_with = "sorted_map::serialize")]
     pub staking_pool_mappings: BTreeMap<ObjectId, ObjectId>,
     /// Deactivated or slashed.
+    #[serde(serialize_with = "sorted_map::serialize")]
     pub inactive_models: BTreeMap<ObjectId, Model>,
     /// Shannons on active models.
     pub total_model_stake: u64,
     /// Model to the validators that report it in this epoch.
+    #[serde(serialize_with = "sorted_map::serialize")]
     pub model_report_records: BTreeMap<ObjectId, BTreeSet<Address>>,
 }
 
@@ -95,6 +101,8 @@ impl fmt::Display for ModelStatus {
         })
     }
 }
+
+bcs_form!(Model, ModelRegistry);
 
 impl Model {
     /// Where the model stands, read off its own fields.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{SignatureScheme, ed25519};
-use crate::transaction::decode_canonical;
+use crate::canonical;
 use crate::{Address, Error, PublicKey, Result, hash, raw_field};
 
 /// Most members that an account may have.
@@ -139,14 +139,14 @@ impl MultiSig {
     /// [`Error::Bcs`], [`Error::NotCanonical`]; [`Error::Signature`] for a key
     /// that is not possible.
     pub fn from_bcs(bytes: &[u8]) -> Result<Self> {
-        let multisig: Self = decode_canonical(bytes, "MultiSig")?;
+        let multisig: Self = canonical::decode(bytes, "MultiSig")?;
         multisig.public_key.validate()?;
         Ok(multisig)
     }
 
     /// The BCS bytes, without the flag in front.
     pub fn to_bcs(&self) -> Vec<u8> {
-        bcs::to_bytes(self).expect("a multisig has a BCS form")
+        canonical::encode(self)
     }
 
     /// The account's key.
