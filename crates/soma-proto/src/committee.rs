@@ -62,20 +62,27 @@ impl Committee {
         epoch: u64,
         validators: impl IntoIterator<Item = &'a Validator>,
     ) -> Self {
-        let authorities: BTreeMap<AuthorityName, Authority> = validators
-            .into_iter()
-            .map(|validator| {
+        Self::from_authorities(
+            epoch,
+            validators.into_iter().map(|validator| {
                 let metadata = &validator.metadata;
-                let authority = Authority {
+                Authority {
                     stake: validator.voting_power,
                     address: metadata.primary_address.clone(),
                     hostname: metadata.net_address.clone(),
                     protocol_key: metadata.worker_pubkey,
                     network_key: metadata.network_pubkey,
                     authority_key: metadata.protocol_pubkey,
-                };
-                (metadata.protocol_pubkey.into(), authority)
-            })
+                }
+            }),
+        )
+    }
+
+    /// The committee of these members; the derived maps are filled in.
+    pub fn from_authorities(epoch: u64, members: impl IntoIterator<Item = Authority>) -> Self {
+        let authorities: BTreeMap<AuthorityName, Authority> = members
+            .into_iter()
+            .map(|authority| (AuthorityName::from(authority.authority_key), authority))
             .collect();
         Self {
             epoch,

@@ -154,6 +154,16 @@ impl MultiSig {
         &self.public_key
     }
 
+    /// The places of the members that signed, as a bit mask.
+    pub const fn bitmap(&self) -> u16 {
+        self.bitmap
+    }
+
+    /// The signatures, in the order of the members that made them.
+    pub fn signatures(&self) -> impl ExactSizeIterator<Item = [u8; 64]> + '_ {
+        self.sigs.iter().map(|MemberSignature::Ed25519(signature)| *signature)
+    }
+
     /// Checks every signature and that their weights reach the threshold.
     pub(super) fn verify(&self, hash: &[u8; 32]) -> Result<()> {
         self.public_key.validate()?;
