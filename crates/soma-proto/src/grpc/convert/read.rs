@@ -24,7 +24,12 @@ fn within(parent: &str, error: Error) -> Error {
         Error::Field { field, reason } if field.is_empty() => {
             Error::Field { field: parent.to_owned(), reason }
         }
-        Error::Field { field, reason } => Error::Field { field: format!("{parent}.{field}"), reason },
+        Error::Field { field, reason } if field.starts_with('[') => {
+            Error::Field { field: format!("{parent}{field}"), reason }
+        }
+        Error::Field { field, reason } => {
+            Error::Field { field: format!("{parent}.{field}"), reason }
+        }
         other => Error::Field { field: parent.to_owned(), reason: reason_of(&other) },
     }
 }
@@ -185,6 +190,6 @@ mod tests {
     #[test]
     fn an_error_names_the_whole_path() {
         let error = each(vec![Some(1), None], value).at("coins").at("kind").unwrap_err();
-        assert_eq!(error.to_string(), "kind.coins.[1]: missing");
+        assert_eq!(error.to_string(), "kind.coins[1]: missing");
     }
 }
