@@ -119,11 +119,9 @@ pub enum Error {
         alias: String,
     },
     /// A service URL that cannot be used.
-    #[error("invalid URL `{url}`: {reason}")]
+    #[error("invalid URL: {reason}")]
     Url {
-        /// The URL given, without any password.
-        url: String,
-        /// What is wrong with it.
+        /// What is wrong with it. Not the URL, which may hold a password.
         reason: String,
     },
     /// A service whose URL cannot be derived from the environment.
@@ -220,6 +218,42 @@ pub enum Error {
 }
 
 impl Error {
+    /// What to do next, where there is something to say.
+    pub const fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoConfig { .. } => "soma wallet new creates one, as does -y with any command",
+            Self::NoActiveAddress => {
+                "soma wallet new makes a key, soma wallet import brings one in"
+            }
+            Self::UnknownAlias { .. } | Self::UnknownKey { .. } => {
+                "soma wallet list shows the accounts of this wallet"
+            }
+            Self::AliasInUse { .. } => "choose another alias; soma wallet list shows those in use",
+            Self::Alias { .. } => "for example trainer-1",
+            Self::DerivationPath { .. } => "for example m/44'/784'/0'/0'/1'",
+            Self::SecretKey { .. } => {
+                "a secret key is a text that begins with somaprivkey1, or 64 hex digits"
+            }
+            Self::UnknownEnvironment { .. } | Self::NoEnvironment => {
+                "soma env list shows the environments, soma env new adds one"
+            }
+            Self::NoServiceUrl { service: "faucet", .. } => "give its URL with --url",
+            Self::NoServiceUrl { .. } => "give its URL with --admin-url",
+            Self::DevelopmentKey { .. } => {
+                "its secret is public: make a key of your own with soma wallet new"
+            }
+            Self::ChainChanged { .. } => {
+                "if the network was started afresh, soma env chain-id accepts the new chain"
+            }
+            Self::NoHome => "set SOMA_CONFIG_DIR to a folder for keys and configuration",
+            Self::Locked { .. } => "wait for the other soma process, or end it",
+            Self::Keystore { .. } => {
+                "nothing was changed; mend or remove the entry, or restore the file from a copy"
+            }
+            _ => return None,
+        })
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

@@ -89,6 +89,28 @@ telemetry:
         );
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+        /// Whatever the texts, a reader gets back what the writer had.
+        #[test]
+        fn any_text_survives(alias in ".{1,20}", auth in "[a-z]{1,4}:.{0,12}", seed: [u8; 32]) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("client.yaml");
+            let address = Address::new(seed);
+            let mut config =
+                ClientConfig::create(&path, Path::new("/k"), Some(address)).unwrap();
+            let env = Environment::new(alias, "http://[::1]:9000/?a=b#c").unwrap()
+                .with_basic_auth(Some(auth.parse().unwrap()))
+                .with_chain_id(CheckpointDigest::new(seed));
+            config.add_env(env.clone()).unwrap();
+            config.switch_env(&env.alias).unwrap();
+            let read = ClientConfig::open(&path).unwrap();
+            proptest::prop_assert_eq!(read.active_env().unwrap(), &env);
+            proptest::prop_assert_eq!(read.active_address(), Some(address));
+        }
+    }
+
     #[test]
     fn tags_null_and_missing_fields() {
         let folder = tempfile::tempdir().unwrap();
@@ -134,7 +156,7 @@ telemetry:
         let path = folder.path().join("client.yaml");
         assert!(matches!(ClientConfig::open(&path), Err(Error::NoConfig { .. })));
         for (text, part) in [
-            ("", "invalid type"),
+            ("", "keystore"),
             ("[]", "invalid type"),
             ("envs: []", "keystore"),
             ("keystore: {InMem: {aliases: {}, keys: {}}}", "keystore"),

@@ -1,8 +1,10 @@
 //! Keys, phrases and account names of the published client.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use soma_proto::KeyPair;
-use soma_wallet::{DerivationPath, Identity, Keystore, Mnemonic, secret};
+use soma_wallet::{DerivationPath, Error, Identity, Keystore, Mnemonic, keytool, secret};
 
 fn vectors() -> Value {
     serde_json::from_str(include_str!("data/keys.json")).expect("vectors are JSON")
@@ -124,5 +126,73 @@ fn names_of_accounts() {
                 assert_eq!(identity.unwrap(), Identity::Alias(text(case, "value").to_owned()));
             }
         }
+    }
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"))
+        .collect()
+}
+
+#[test]
+fn data_is_signed_as_the_published_client_does() {
+    let vectors = vectors();
+    for case in list(&vectors, "transactions") {
+        let signer = list(&vectors, "keypairs")
+            .iter()
+            .find(|key| key["name"] == case["sender_keypair"])
+            .unwrap();
+        let key = KeyPair::from_hex(text(signer, "secret_key_hex")).unwrap();
+        let data = bytes(text(case, "tx_data_bcs_hex"));
+        let signed =
+            keytool::sign(&key, &STANDARD.encode(&data), "000001".parse().unwrap()).unwrap();
+        let json = serde_json::to_value(&signed).unwrap();
+        assert_eq!(json["somaSignature"], case["signature_base64"], "{}", case["name"]);
+        assert_eq!(
+            json["digest"],
+            STANDARD.encode(bytes(text(case, "signing_hash_hex"))),
+            "{}",
+            case["name"]
+        );
+        assert_eq!(json["somaAddress"], signer["address"]);
+        assert_eq!(json["intent"], "000001");
+        assert_eq!(json["rawTxData"], STANDARD.encode(&data));
+        assert_eq!(json["rawIntentMsg"], STANDARD.encode([&[0, 0, 1], &data[..]].concat()));
+        assert_eq!(json.as_object().unwrap().len(), 6);
+
+        let cut = STANDARD.encode(&data[1..]);
+        let refused = keytool::sign(&key, &cut, "000001".parse().unwrap());
+        assert!(matches!(refused, Err(Error::Unsignable(_))));
+        assert!(matches!(
+            keytool::sign(&key, "%", "000001".parse().unwrap()),
+            Err(Error::NotBase64)
+        ));
+    }
+}
+
+#[test]
+fn records_of_keys() {
+    let vectors = vectors();
+    for case in list(&vectors, "keypairs") {
+        for field in ["bech32_secret", "keystore_entry_base64"] {
+            let record = serde_json::to_value(keytool::unpack(text(case, field)).unwrap()).unwrap();
+            assert_eq!(
+                record,
+                serde_json::json!({
+                    "alias": null,
+                    "somaAddress": case["address"],
+                    "publicBase64Key": case["public_key_base64"],
+                    "keyScheme": "ED25519",
+                    "flag": 0,
+                })
+            );
+        }
+    }
+    assert!(matches!(keytool::unpack("AAAA"), Err(Error::SecretKey { .. })));
+    keytool::check_scheme("ed25519").unwrap();
+    for scheme in ["ED25519", "secp256k1", "bls12381", ""] {
+        assert!(matches!(keytool::check_scheme(scheme), Err(Error::KeyScheme { .. })), "{scheme}");
     }
 }
