@@ -219,7 +219,7 @@ pub enum Error {
 
 impl Error {
     /// What to do next, where there is something to say.
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoConfig { .. } => "soma wallet new creates one, as does -y with any command",
             Self::NoActiveAddress => {
