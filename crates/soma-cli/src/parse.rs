@@ -1,0 +1,147 @@
+//! How values are written on the command line.
+//!
+//! Each function is a parser for one flag or argument; its error says what was
+//! expected and what was found, and clap adds the name of the flag.
+
+use std::str::FromStr;
+
+use soma_proto::{Amount, Commitment, DecryptionKey, ObjectId};
+
+/// A commitment or checksum: 32 bytes in hex or Base58.
+pub(crate) fn hash(text: &str) -> Result<Commitment, String> {
+    Commitment::from_hex_or_base58(text).map_err(|_| not_32_bytes(text))
+}
+
+/// A key, under the rules of [`hash()`]. The text never appears in the error.
+pub(crate) fn key(text: &str) -> Result<DecryptionKey, String> {
+    DecryptionKey::from_hex_or_base58(text.trim()).map_err(|_| not_32_bytes(text.trim()))
+}
+
+/// An object id with all of its digits: a cut-off paste would name another object.
+pub(crate) fn full_object_id(text: &str) -> Result<ObjectId, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    if digits.len() < 64 {
+        return Err(format!(
+            "a command that writes wants all 64 hex digits of an id, found {}",
+            digits.chars().count()
+        ));
+    }
+    text.parse().map_err(|e: soma_proto::Error| e.to_string())
+}
+
+/// A positive amount in SOMA.
+pub(crate) fn positive_amount(text: &str) -> Result<Amount, String> {
+    let amount: Amount = text.parse().map_err(|e: soma_proto::Error| e.to_string())?;
+    if amount.shannons() == 0 {
+        return Err("must be more than 0".to_owned());
+    }
+    Ok(amount)
+}
+
+/// Comma-separated 32-bit floats, blanks around them allowed.
+pub(crate) fn embedding(text: &str) -> Result<Vec<f32>, String> {
+    if text.trim().is_empty() {
+        return Err("an embedding has at least one number".to_owned());
+    }
+    text.split(',')
+        .enumerate()
+        .map(|(i, number)| {
+            let number = number.trim();
+            match number.parse::<f32>() {
+                Ok(value) if value.is_finite() => Ok(value),
+                Ok(_) => Err(format!("number {} is {number}, which is not finite", i + 1)),
+                Err(_) if number.is_empty() => Err(format!("number {} is missing", i + 1)),
+                Err(_) => Err(format!("number {} is not a decimal number: {number:?}", i + 1)),
+            }
+        })
+        .collect()
+}
+
+/// Wraps the parsed list, since clap takes a bare `Vec` for a repeated flag.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Embedding(pub(crate) Vec<f32>);
+
+impl FromStr for Embedding {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        embedding(text).map(Self)
+    }
+}
+
+/// A secret as it was typed. Not shown by `Debug`, and never echoed by clap,
+/// since nothing is parsed there.
+#[derive(Clone)]
+pub(crate) struct Secret(zeroize::Zeroizing<String>);
+
+impl Secret {
+    /// The text.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(zeroize::Zeroizing::new(text))
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Says how long the text was, and not what it was.
+fn not_32_bytes(text: &str) -> String {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let found = match digits.len() {
+        length if hex && length % 2 == 0 => format!("{} bytes", length / 2),
+        length if hex => format!("{length} hex digits"),
+        _ => format!("{} characters that are not hex", digits.chars().count()),
+    };
+    format!("expected 32 bytes as 64 hex digits, 0x optional; found {found}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8";
+
+    #[test]
+    fn a_short_id_is_refused_where_it_is_written() {
+        assert!(full_object_id("0x5").unwrap_err().contains("found 1"));
+        assert!(full_object_id(HEX).is_ok());
+        assert!(full_object_id(&format!("0x{HEX}")).is_ok());
+    }
+
+    #[test]
+    fn hashes_say_how_long_they_were() {
+        assert!(hash(HEX).is_ok());
+        assert!(hash("abcd").unwrap_err().contains("found 2 bytes"));
+        assert!(hash("abc").unwrap_err().contains("found 3 hex digits"));
+        assert!(hash("xyz").unwrap_err().contains("found 3 characters"));
+    }
+
+    #[test]
+    fn a_key_is_not_echoed() {
+        assert!(!key("deadbeef").unwrap_err().contains("deadbeef"));
+    }
+
+    #[test]
+    fn embeddings_are_lists_of_finite_numbers() {
+        assert_eq!(embedding("-0.1, 2 ,3e-1"), Ok(vec![-0.1, 2.0, 0.3]));
+        for wrong in ["", " ", "1,,2", "1,NaN", "inf", "1,x", "--json"] {
+            assert!(embedding(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
