@@ -9,6 +9,8 @@
 //! reveals URL, checksum, size, key and embedding in the next epoch.
 
 mod failure;
+#[cfg(feature = "grpc")]
+pub(crate) mod grpc;
 mod kind;
 mod model;
 mod node_error;

@@ -4,6 +4,7 @@
 //! * [`pb`]: messages, clients and servers of package `soma.rpc`;
 //! * [`ext`]: the same for `soma.ext`, this node's narrow reads;
 //! * [`mask`]: read masks, that is which fields an answer shall hold;
+//! * [`convert`]: native types to messages and back;
 //! * [`status`]: errors with details;
 //! * [`bcs`]: the services whose messages are BCS: faucet, admin, scoring.
 //!
@@ -12,6 +13,7 @@
 
 use std::fmt;
 pub mod bcs;
+pub mod convert;
 pub mod mask;
 pub mod status;
 

@@ -8,6 +8,7 @@ use std::fmt;
 use prost::{Message as _, Name as _};
 use tonic::{Code, Status};
 
+use super::convert::MISSING;
 use super::google_rpc;
 use super::pb::ErrorReason;
 use crate::Error;
@@ -88,6 +89,7 @@ impl From<Error> for Violation {
     /// Keeps the field of [`Error::Field`]; other errors name none.
     fn from(error: Error) -> Self {
         match error {
+            Error::Field { field, reason } if reason == MISSING => Self::missing(field),
             Error::Field { field, reason } => Self::invalid(field, reason),
             other => Self::invalid("", other.to_string()),
         }

@@ -1,7 +1,7 @@
 //! Effects, fees and balance changes.
 
 use super::read::{address, object_id, text};
-use super::{At as _, invalid, list, masked, message, read_fields, value};
+use super::{At as _, invalid, masked, message, read_fields, value};
 use crate::effects::{
     EffectsObjectChange, ExecutionFailure, ExecutionStatus, IdOperation, ObjectIn, ObjectOut,
     TransactionEffects, TransactionEffectsV1, TransactionFee, UnchangedSharedKind,
@@ -29,31 +29,34 @@ pub fn effects_message(
 ) -> pb::TransactionEffects {
     let effects = effects.v1();
     let type_name = |id| object_type(id).map(|ty| ty.to_string());
-    masked!(mask, pb::TransactionEffects {
-        status: Some((&effects.status).into()),
-        epoch: Some(effects.executed_epoch),
-        fee: Some((&effects.transaction_fee).into()),
-        transaction_digest: Some(effects.transaction_digest.to_string()),
-        gas_object_index: effects.gas_object_index,
-        dependencies: effects.dependencies.iter().map(ToString::to_string).collect(),
-        lamport_version: Some(effects.version),
-        changed_objects: effects
-            .changed_objects
-            .iter()
-            .map(|(id, change)| pb::ChangedObject {
-                object_type: type_name(id),
-                ..changed_object(id, change, effects.version)
-            })
-            .collect(),
-        unchanged_shared_objects: effects
-            .unchanged_shared_objects
-            .iter()
-            .map(|(id, kind)| pb::UnchangedSharedObject {
-                object_type: type_name(id),
-                ..unchanged_object(id, kind)
-            })
-            .collect(),
-    })
+    masked!(
+        mask,
+        pb::TransactionEffects {
+            status: Some((&effects.status).into()),
+            epoch: Some(effects.executed_epoch),
+            fee: Some((&effects.transaction_fee).into()),
+            transaction_digest: Some(effects.transaction_digest.to_string()),
+            gas_object_index: effects.gas_object_index,
+            dependencies: effects.dependencies.iter().map(ToString::to_string).collect(),
+            lamport_version: Some(effects.version),
+            changed_objects: effects
+                .changed_objects
+                .iter()
+                .map(|(id, change)| pb::ChangedObject {
+                    object_type: type_name(id),
+                    ..changed_object(id, change, effects.version)
+                })
+                .collect(),
+            unchanged_shared_objects: effects
+                .unchanged_shared_objects
+                .iter()
+                .map(|(id, kind)| pb::UnchangedSharedObject {
+                    object_type: type_name(id),
+                    ..unchanged_object(id, kind)
+                })
+                .collect(),
+        }
+    )
 }
 
 impl TryFrom<pb::TransactionEffects> for TransactionEffects {

@@ -1,8 +1,10 @@
 //! Executed transactions.
 
 use super::signature::signature_message;
-use super::{balance_change_message, effects_message, object_set_message, timestamp};
-use super::{masked, transaction_message};
+use super::{
+    balance_change_message, effects_message, masked, object_set_message, timestamp,
+    transaction_message,
+};
 use crate::effects::TransactionEffects;
 use crate::grpc::mask::MaskTree;
 use crate::grpc::pb;
@@ -35,7 +37,9 @@ pub struct ExecutedTransactionView<'a> {
 
 impl std::fmt::Debug for ExecutedTransactionView<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExecutedTransactionView").field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("ExecutedTransactionView")
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,19 +68,28 @@ pub fn executed_transaction_message(
     mask: &MaskTree,
 ) -> pb::ExecutedTransaction {
     let below = |field: &str| mask.child(field).cloned().unwrap_or_default();
-    masked!(mask, pb::ExecutedTransaction {
-        digest: Some(executed.digest.to_string()),
-        transaction: executed.transaction.map(|t| transaction_message(t, &below("transaction"))),
-        signatures: {
-            let mask = below("signatures");
-            executed.signatures.iter().map(|s| signature_message(s, &mask)).collect()
-        },
-        effects: executed.effects.map(|e| effects_message(e, executed.object_type, &below("effects"))),
-        checkpoint: executed.checkpoint,
-        timestamp: executed.timestamp_ms.map(timestamp),
-        balance_changes: executed.balance_changes.iter().map(balance_change_message).collect(),
-        objects: mask
-            .transaction_objects()
-            .map(|mask| object_set_message(executed.objects.iter().copied(), mask)),
-    })
+    masked!(
+        mask,
+        pb::ExecutedTransaction {
+            digest: Some(executed.digest.to_string()),
+            transaction: executed
+                .transaction
+                .map(|t| transaction_message(t, &below("transaction"))),
+            signatures: {
+                let mask = below("signatures");
+                executed.signatures.iter().map(|s| signature_message(s, &mask)).collect()
+            },
+            effects: executed.effects.map(|e| effects_message(
+                e,
+                executed.object_type,
+                &below("effects")
+            )),
+            checkpoint: executed.checkpoint,
+            timestamp: executed.timestamp_ms.map(timestamp),
+            balance_changes: executed.balance_changes.iter().map(balance_change_message).collect(),
+            objects: mask
+                .transaction_objects()
+                .map(|mask| object_set_message(executed.objects.iter().copied(), mask)),
+        }
+    )
 }

@@ -28,16 +28,19 @@ pub use self::epoch::{EpochView, PROTOCOL_ATTRIBUTES, epoch_message, protocol_co
 pub use self::executed::{ExecutedTransactionView, executed_transaction_message};
 pub use self::object::{object_message, object_reference, object_set_message};
 pub use self::read::{parse_address, parse_object_id, parse_timestamp, timestamp};
-pub use self::system_state::{RegistrySkeleton, system_state_message};
+pub use self::system_state::system_state_message;
 pub use self::target::{challenge_message, target_message};
 pub use self::transaction::{
     execute_request, signed_transaction, simulated_transaction, transaction_message,
     transaction_request,
 };
+pub use crate::dialect::grpc::{model_status, model_summary};
 
 pub(crate) use self::read::{
-    At, address, each, invalid, list, message, object_id, optional, text, timestamp_ms, value,
+    At, MISSING, address, each, invalid, list, message, object_id, optional, text, timestamp_ms,
+    value,
 };
+pub(crate) use self::system_state::{id_key, map, reporters, reports_message};
 
 /// Builds a message of the fields that a mask selects; the others stay empty.
 macro_rules! masked {

@@ -72,15 +72,18 @@ impl TryFrom<pb::Owner> for Owner {
 
 /// Of an object what the mask selects.
 pub fn object_message(object: &Object, mask: &MaskTree) -> pb::Object {
-    masked!(mask, pb::Object {
-        object_id: Some(object.id().to_string()),
-        version: Some(object.version()),
-        digest: Some(object.digest().to_string()),
-        owner: Some((&object.owner).into()),
-        object_type: Some(object.object_type().to_string()),
-        contents: Some(object.inner().to_vec()),
-        previous_transaction: Some(object.previous_transaction.to_string()),
-    })
+    masked!(
+        mask,
+        pb::Object {
+            object_id: Some(object.id().to_string()),
+            version: Some(object.version()),
+            digest: Some(object.digest().to_string()),
+            owner: Some((&object.owner).into()),
+            object_type: Some(object.object_type().to_string()),
+            contents: Some(object.inner().to_vec()),
+            previous_transaction: Some(object.previous_transaction.to_string()),
+        }
+    )
 }
 
 /// Of many objects what the mask selects; sorted by id and version, each

@@ -130,11 +130,7 @@ pub fn parse_object_id(text: &str) -> Result<ObjectId> {
 
 /// Short text without prefix becomes prefixed text, which may be short.
 fn padded(text: &str) -> String {
-    if text.is_empty() || text.starts_with("0x") {
-        text.to_owned()
-    } else {
-        format!("0x{text}")
-    }
+    if text.is_empty() || text.starts_with("0x") { text.to_owned() } else { format!("0x{text}") }
 }
 
 /// Milliseconds since 1970 as a message.
@@ -150,8 +146,7 @@ pub fn timestamp(milliseconds: u64) -> Timestamp {
 /// # Errors
 /// [`Error::Field`] for a time before 1970 or nanoseconds out of range.
 pub fn parse_timestamp(timestamp: &Timestamp) -> Result<u64> {
-    let seconds =
-        u64::try_from(timestamp.seconds).map_err(|_| invalid("a time before 1970"))?;
+    let seconds = u64::try_from(timestamp.seconds).map_err(|_| invalid("a time before 1970"))?;
     let nanos = u64::try_from(timestamp.nanos)
         .ok()
         .filter(|nanos| *nanos < 1_000_000_000)

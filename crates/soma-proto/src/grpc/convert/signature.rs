@@ -42,9 +42,10 @@ impl TryFrom<pb::UserSignature> for UserSignature {
         value(signature.scheme).at("scheme")?;
         match value(signature.signature).at("signature")? {
             Signature::Simple(simple) => simple.try_into().at("simple"),
-            Signature::Multisig(multisig) => {
-                multisig.try_into().map(|multisig| Self::MultiSig(Box::new(multisig))).at("multisig")
-            }
+            Signature::Multisig(multisig) => multisig
+                .try_into()
+                .map(|multisig| Self::MultiSig(Box::new(multisig)))
+                .at("multisig"),
         }
     }
 }

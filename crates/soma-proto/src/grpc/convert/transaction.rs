@@ -15,12 +15,15 @@ impl From<&TransactionData> for pb::Transaction {
 
 /// Of a transaction what the mask selects, with its true digest.
 pub fn transaction_message(data: &TransactionData, mask: &MaskTree) -> pb::Transaction {
-    masked!(mask, pb::Transaction {
-        digest: Some(data.digest().to_string()),
-        kind: Some(data.kind().into()),
-        sender: Some(data.sender().to_string()),
-        gas_payment: data.gas_payment().iter().map(Into::into).collect(),
-    })
+    masked!(
+        mask,
+        pb::Transaction {
+            digest: Some(data.digest().to_string()),
+            kind: Some(data.kind().into()),
+            sender: Some(data.sender().to_string()),
+            gas_payment: data.gas_payment().iter().map(Into::into).collect(),
+        }
+    )
 }
 
 impl TryFrom<pb::Transaction> for TransactionData {

@@ -1,0 +1,9 @@
+//! The messages of this generation of the network: the kinds of transaction,
+//! the registry of models and the numbers of failures.
+
+mod failure;
+mod kind;
+mod model;
+
+pub(crate) use self::model::registry_message;
+pub use self::model::{model_status, model_summary};
