@@ -14,6 +14,7 @@ use crate::{
 
 /// The header of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct CheckpointSummary {
     /// The epoch it belongs to.
     pub epoch: u64,
@@ -30,6 +31,7 @@ pub struct CheckpointSummary {
     /// Milliseconds since 1970, never decreasing.
     pub timestamp_ms: u64,
     /// Commitments to state.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub checkpoint_commitments: Vec<CheckpointCommitment>,
     /// Present exactly in the last checkpoint of an epoch.
     pub end_of_epoch_data: Option<EndOfEpochData>,
@@ -39,6 +41,7 @@ pub struct CheckpointSummary {
 
 /// A commitment to state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum CheckpointCommitment {
     /// Over all live objects.
@@ -51,17 +54,20 @@ pub enum CheckpointCommitment {
 
 /// What the next epoch begins with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct EndOfEpochData {
     /// The committee of the next epoch.
     pub next_epoch_validator_committee: Committee,
     /// Its protocol version.
     pub next_epoch_protocol_version: u64,
     /// One live-object-set commitment.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub epoch_commitments: Vec<CheckpointCommitment>,
 }
 
 /// A summary and the committee's signature under it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct CertifiedCheckpointSummary {
     /// The summary.
     #[serde(rename = "data")]
@@ -72,6 +78,7 @@ pub struct CertifiedCheckpointSummary {
 
 /// The aggregated signature of a quorum.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct AuthorityQuorumSignInfo {
     /// Epoch of the committee.
     pub epoch: u64,
@@ -83,6 +90,7 @@ pub struct AuthorityQuorumSignInfo {
 
 /// The transactions of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum CheckpointContents {
     /// The only version so far.
@@ -91,15 +99,19 @@ pub enum CheckpointContents {
 
 /// Version 1 of [`CheckpointContents`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct CheckpointContentsV1 {
     /// In order of execution.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub transactions: Vec<ExecutionDigests>,
     /// For each transaction its signatures; none for those of the system.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub user_signatures: Vec<Vec<UserSignature>>,
 }
 
 /// A transaction and its effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ExecutionDigests {
     /// The transaction.
     pub transaction: TransactionDigest,

@@ -21,24 +21,30 @@ pub const QUORUM_THRESHOLD: u64 = 6_667;
 /// The validators of an epoch. The derived maps are written too, and so enter
 /// the digest of the last checkpoint of an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct Committee {
     /// The epoch it signs for.
     pub epoch: u64,
     /// Powers, sorted by name.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub voting_rights: Vec<(AuthorityName, u64)>,
     /// Name to the same bytes as a key.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub expanded_keys: BTreeMap<AuthorityName, BlsPublicKey>,
     /// Name to its place in `voting_rights`.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub index_map: BTreeMap<AuthorityName, u64>,
     /// Name to what else is known of the validator.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub authorities: BTreeMap<AuthorityName, Authority>,
 }
 
 /// What a committee knows of a validator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct Authority {
     /// Voting power.
     pub stake: u64,

@@ -8,6 +8,7 @@ use crate::{EffectsDigest, ObjectDigest, ObjectId, ObjectRef, Owner, Transaction
 
 /// The result of an executed transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum TransactionEffects {
     /// The only version so far.
@@ -16,6 +17,7 @@ pub enum TransactionEffects {
 
 /// Version 1 of [`TransactionEffects`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct TransactionEffectsV1 {
     /// Success, or why not.
     pub status: ExecutionStatus,
@@ -28,17 +30,21 @@ pub struct TransactionEffectsV1 {
     /// Where the gas coin stands in `changed_objects`, possibly as deleted.
     pub gas_object_index: Option<u32>,
     /// The transactions that wrote the inputs, sorted, without repetition.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub dependencies: Vec<TransactionDigest>,
     /// The version given to every object written.
     pub version: u64,
     /// What changed, sorted by id.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub changed_objects: Vec<(ObjectId, EffectsObjectChange)>,
     /// Shared inputs that did not change.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub unchanged_shared_objects: Vec<(ObjectId, UnchangedSharedKind)>,
 }
 
 /// Success, or why not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum ExecutionStatus {
     /// It did what it was to do.
@@ -52,6 +58,7 @@ pub enum ExecutionStatus {
 
 /// Fees in shannons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct TransactionFee {
     /// Charged for execution, successful or not.
     pub base_fee: u64,
@@ -72,6 +79,7 @@ impl TransactionFee {
 
 /// How one object changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct EffectsObjectChange {
     /// Before.
     pub input_state: ObjectIn,
@@ -83,6 +91,7 @@ pub struct EffectsObjectChange {
 
 /// An object before the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum ObjectIn {
     /// It was not there.
@@ -93,6 +102,7 @@ pub enum ObjectIn {
 
 /// An object after the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum ObjectOut {
     /// It is not there.
@@ -103,6 +113,7 @@ pub enum ObjectOut {
 
 /// Whether an id came or went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum IdOperation {
     /// Neither.
@@ -115,6 +126,7 @@ pub enum IdOperation {
 
 /// Why a shared input did not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum UnchangedSharedKind {
     /// It was only read: version and digest.

@@ -314,12 +314,15 @@ pub(crate) fn parse_hex_or_base58(text: &str, what: &'static str) -> Result<[u8;
     if digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return parse_padded_hex(digits, what);
     }
-    if text == digits && (32..=44).contains(&text.len()) {
-        if let Ok(bytes) = parse_base58(text, what) {
-            return Ok(bytes);
-        }
+    if text == digits
+        && (32..=44).contains(&text.len())
+        && let Ok(bytes) = parse_base58(text, what)
+    {
+        return Ok(bytes);
     }
-    if !digits.is_empty() && digits.len() % 2 == 0 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    if !digits.is_empty()
+        && digits.len().is_multiple_of(2)
+        && digits.bytes().all(|b| b.is_ascii_hexdigit())
     {
         return Err(Error::Length { what, expected: 32, found: digits.len() / 2 });
     }

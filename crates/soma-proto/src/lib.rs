@@ -32,6 +32,8 @@ pub mod target;
 pub mod transaction;
 
 mod amount;
+#[cfg(feature = "proptest")]
+mod arbitrary;
 mod byte_buf;
 mod bytes_field;
 mod canonical;

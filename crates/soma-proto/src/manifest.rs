@@ -9,6 +9,7 @@ use crate::{Checksum, Error, Result, WeightsUrl, bytes_field, id::parse_hex_or_b
 
 /// Where a file is, how long it is and what it hashes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum Manifest {
     /// The only version so far.
@@ -17,6 +18,7 @@ pub enum Manifest {
 
 /// Version 1 of [`Manifest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ManifestV1 {
     /// Where the file is served.
     pub url: WeightsUrl,
@@ -26,6 +28,7 @@ pub struct ManifestV1 {
 
 /// Size and hash of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum Metadata {
     /// The only version so far.
@@ -34,6 +37,7 @@ pub enum Metadata {
 
 /// Version 1 of [`Metadata`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct MetadataV1 {
     /// Blake2b-256 of the bytes that the URL serves.
     pub checksum: Checksum,
@@ -68,6 +72,7 @@ impl Manifest {
 
 /// The manifest of encrypted weights and the key that opens them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ModelWeightsManifest {
     /// Where the encrypted weights are.
     pub manifest: Manifest,
@@ -77,6 +82,7 @@ pub struct ModelWeightsManifest {
 
 /// The manifest of submitted data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct SubmissionManifest {
     /// Where the data is.
     pub manifest: Manifest,

@@ -47,17 +47,20 @@ pub fn artifacts_digest(states: &[(ObjectId, u64, ObjectDigest)]) -> Digest {
 /// path  = uleb *(%x00 / %x01 32OCTET)
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct InclusionProof {
     /// The transaction and its effects.
     pub leaf: ExecutionDigests,
     /// Its place in the checkpoint.
     pub leaf_index: u64,
     /// The siblings from the bottom up.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub path: Vec<Sibling>,
 }
 
 /// A node beside the path from a leaf to the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum Sibling {
     /// The filler of an odd level.

@@ -10,6 +10,7 @@ use crate::{Address, Error, ObjectDigest, ObjectId, Result, TransactionDigest, b
 
 /// Id, version and digest of one state of an object; 73 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ObjectRef(pub ObjectId, pub u64, pub ObjectDigest);
 
 impl ObjectRef {
@@ -31,6 +32,7 @@ impl ObjectRef {
 
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum ObjectType {
     /// The one system state.
@@ -84,6 +86,7 @@ impl FromStr for ObjectType {
 
 /// Who may use an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum Owner {
     /// One account.
@@ -109,6 +112,7 @@ impl Owner {
 
 /// Type, version and contents of an object.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ObjectData {
     /// What it is.
     pub object_type: ObjectType,
@@ -116,6 +120,7 @@ pub struct ObjectData {
     pub version: u64,
     /// The id (32 bytes), then the BCS of the inner value.
     #[serde(serialize_with = "byte_buf::serialize", deserialize_with = "contents_with_id")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::contents()"))]
     contents: Vec<u8>,
 }
 
@@ -148,6 +153,7 @@ impl fmt::Debug for ObjectData {
 /// previous = %x20 32OCTET       ; transaction that wrote this version
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct Object {
     /// Type, version and contents.
     pub data: ObjectData,
@@ -255,6 +261,7 @@ impl Object {
 
 /// A receipt for stake; whoever owns it may withdraw the stake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct StakedSoma {
     /// The pool it is a share of.
     pub pool_id: ObjectId,

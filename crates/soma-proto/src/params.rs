@@ -6,6 +6,7 @@ use crate::Tensor;
 
 /// Parameters in force on a chain. Units are in the names; amounts are shannons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[allow(missing_docs, reason = "the names say it; the rules that use them explain them")]
 pub struct SystemParameters {
     pub epoch_duration_ms: u64,

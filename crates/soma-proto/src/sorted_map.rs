@@ -22,3 +22,29 @@ where
         serializer.collect_seq(map)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::btree_map;
+    use proptest::prelude::*;
+    use serde::Serialize;
+
+    use super::*;
+    use crate::ObjectId;
+    use crate::bls::AuthorityName;
+
+    #[derive(Serialize)]
+    struct Ours<'a, K: Serialize>(#[serde(serialize_with = "serialize")] &'a BTreeMap<K, String>);
+
+    proptest! {
+        /// The encoder's own sorting is the oracle.
+        #[test]
+        fn same_bytes_as_sorted_by_the_encoder(
+            ids in btree_map(any::<ObjectId>(), any::<String>(), 0..50),
+            names in btree_map(any::<AuthorityName>(), any::<String>(), 0..8),
+        ) {
+            prop_assert_eq!(bcs::to_bytes(&Ours(&ids)).unwrap(), bcs::to_bytes(&ids).unwrap());
+            prop_assert_eq!(bcs::to_bytes(&Ours(&names)).unwrap(), bcs::to_bytes(&names).unwrap());
+        }
+    }
+}

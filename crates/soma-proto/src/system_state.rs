@@ -12,6 +12,7 @@ use crate::{Address, ObjectId, PublicKey, Tensor, sorted_map};
 
 /// Contents of the object `0x5`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum SystemState {
     /// The only version so far.
@@ -30,6 +31,7 @@ impl SystemState {
 
 /// Version 1 of [`SystemState`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct SystemStateV1 {
     /// The running epoch.
     pub epoch: u64,
@@ -43,6 +45,7 @@ pub struct SystemStateV1 {
     pub epoch_start_timestamp_ms: u64,
     /// Reported validator to its reporters.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub validator_report_records: BTreeMap<Address, BTreeSet<Address>>,
     /// All models.
     pub model_registry: ModelRegistry,
@@ -60,6 +63,7 @@ pub struct SystemStateV1 {
 
 /// Money still to be handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct EmissionPool {
     /// Shannons left.
     pub balance: u64,
@@ -69,6 +73,7 @@ pub struct EmissionPool {
 
 /// How hard targets are and what they pay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct TargetState {
     /// Shape `[1]`.
     pub distance_threshold: Tensor,
@@ -84,28 +89,36 @@ pub struct TargetState {
 
 /// The validators in all states.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ValidatorSet {
     /// Shannons staked with active validators.
     pub total_stake: u64,
     /// Active.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub validators: Vec<Validator>,
     /// Joining with the next epoch.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub pending_validators: Vec<Validator>,
     /// Places in `validators` that leave with the next epoch.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub pending_removals: Vec<u64>,
     /// Pool to validator.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub staking_pool_mappings: BTreeMap<ObjectId, Address>,
     /// Pool to validator that has left.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub inactive_validators: BTreeMap<ObjectId, Validator>,
     /// Epochs that a validator has been below the threshold.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub at_risk_validators: BTreeMap<Address, u64>,
 }
 
 /// One validator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct Validator {
     /// Who and where it is.
     pub metadata: ValidatorMetadata,
@@ -123,6 +136,7 @@ pub struct Validator {
 
 /// Who and where a validator is, now and from the next epoch on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ValidatorMetadata {
     /// Its account.
     pub soma_address: Address,
@@ -162,6 +176,7 @@ pub struct ValidatorMetadata {
 
 /// Stake on a validator or a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct StakingPool {
     /// Its id.
     pub id: ObjectId,
@@ -176,6 +191,7 @@ pub struct StakingPool {
     /// Shares issued.
     pub pool_token_balance: u64,
     /// Epoch to rate.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub exchange_rates: BTreeMap<u64, PoolTokenExchangeRate>,
     /// Shannons that join at the boundary.
     pub pending_stake: u64,
@@ -187,6 +203,7 @@ pub struct StakingPool {
 
 /// How many shannons how many shares are worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct PoolTokenExchangeRate {
     /// Shannons.
     pub soma_amount: u64,

@@ -9,9 +9,11 @@ use crate::{Address, Commitment, Manifest, ObjectId, Tensor};
 
 /// A target that models compete for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Target {
     pub embedding: Tensor,
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub model_ids: Vec<ObjectId>,
     pub distance_threshold: Tensor,
     /// Shannons.
@@ -29,11 +31,13 @@ pub struct Target {
     pub winning_distance_score: Option<Tensor>,
     pub challenger: Option<Address>,
     pub challenge_id: Option<ObjectId>,
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub submission_reports: BTreeMap<Address, Option<Address>>,
 }
 
 /// Where a target stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum TargetStatus {
     /// Waiting for a submission.
@@ -49,6 +53,7 @@ pub enum TargetStatus {
 
 /// A challenge to a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Challenge {
     pub id: ObjectId,
@@ -58,6 +63,7 @@ pub struct Challenge {
     pub challenger_bond: u64,
     pub challenge_epoch: u64,
     pub status: ChallengeStatus,
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub model_ids: Vec<ObjectId>,
     pub target_embedding: Tensor,
     pub distance_threshold: Tensor,
@@ -66,11 +72,13 @@ pub struct Challenge {
     pub winning_data_commitment: Commitment,
     pub winning_embedding: Tensor,
     pub winning_distance_score: Tensor,
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::set()"))]
     pub challenge_reports: BTreeSet<Address>,
 }
 
 /// Where a challenge stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum ChallengeStatus {
     /// Not decided.

@@ -4,6 +4,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{Error, Result, byte_buf};
 
+/// The only element type.
+const F32: u8 = 0;
+
 /// A tensor of IEEE-754 single precision numbers.
 ///
 /// ```text
@@ -28,7 +31,7 @@ impl Tensor {
     /// A tensor of one dimension.
     pub fn vector(values: &[f32]) -> Self {
         Self {
-            dtype: 0,
+            dtype: F32,
             bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
             shape: vec![values.len() as u64],
         }
@@ -37,6 +40,17 @@ impl Tensor {
     /// A single number, as thresholds and scores travel: shape `[1]`.
     pub fn scalar(value: f32) -> Self {
         Self::vector(&[value])
+    }
+
+    /// A tensor of any shape. The message form of the network carries only
+    /// tensors of one dimension, so do not sign others.
+    ///
+    /// # Errors
+    /// [`Error::Text`] if the shape has another number of elements.
+    pub fn from_parts(values: &[f32], shape: Vec<u64>) -> Result<Self> {
+        let tensor = Self { shape, ..Self::vector(values) };
+        check_shape(&tensor.bytes, &tensor.shape)?;
+        Ok(tensor)
     }
 
     /// Number of elements.
@@ -93,20 +107,23 @@ impl<'de> Deserialize<'de> for Tensor {
             shape: Vec<u64>,
         }
         let Raw { dtype, bytes, shape } = Raw::deserialize(deserializer)?;
-        let check = || {
-            if dtype != 0 {
-                return Err(Error::text("tensor", format!("unknown element type {dtype}")));
-            }
-            if bytes.len() % 4 != 0 {
-                return Err(Error::text("tensor", "data is not a whole number of floats"));
-            }
-            let elements = shape.iter().try_fold(1_u64, |product, &n| product.checked_mul(n));
-            if elements != Some((bytes.len() / 4) as u64) {
-                return Err(Error::text("tensor", "shape and number of elements differ"));
-            }
-            Ok(())
-        };
-        check().map_err(de::Error::custom)?;
+        if dtype != F32 {
+            return Err(de::Error::custom(format_args!("unknown tensor element type {dtype}")));
+        }
+        check_shape(&bytes, &shape).map_err(de::Error::custom)?;
         Ok(Self { dtype, bytes, shape })
     }
+}
+
+/// Checks that `bytes` are as many floats as `shape` has elements. No
+/// dimension at all is one element, a dimension of 0 is none.
+fn check_shape(bytes: &[u8], shape: &[u64]) -> Result<()> {
+    if !bytes.len().is_multiple_of(4) {
+        return Err(Error::text("tensor", "data is not a whole number of floats"));
+    }
+    let elements = shape.iter().try_fold(1_u64, |product, &n| product.checked_mul(n));
+    if elements != Some((bytes.len() / 4) as u64) {
+        return Err(Error::text("tensor", "shape and number of elements differ"));
+    }
+    Ok(())
 }

@@ -17,6 +17,7 @@ use crate::{Address, Error, KeyPair, ObjectRef, Result, TransactionDigest, hash}
 /// gas              = uleb *reference
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum TransactionData {
     /// The only version so far.
@@ -25,12 +26,14 @@ pub enum TransactionData {
 
 /// Version 1 of [`TransactionData`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct TransactionDataV1 {
     /// What it does.
     pub kind: TransactionKind,
     /// Who signs it.
     pub sender: Address,
     /// The coins that pay; all are merged into the first.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub gas_payment: Vec<ObjectRef>,
 }
 
@@ -88,12 +91,14 @@ impl TransactionData {
 ///
 /// On the wire it is a list that always has one element, hence the first byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct SignedTransaction {
     /// What was signed for.
     pub intent: Intent,
     /// What was signed.
     pub data: TransactionData,
     /// The signatures.
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
     pub signatures: Vec<UserSignature>,
 }
 

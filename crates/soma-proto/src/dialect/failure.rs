@@ -17,7 +17,7 @@ macro_rules! failures {
         /// Why the chain failed a transaction. The order is that of the numbers
         /// on the wire; another release of the network may add to it.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename = "ExecutionFailureStatus")]
+                #[serde(rename = "ExecutionFailureStatus")]
         #[non_exhaustive]
         pub enum ExecutionFailure {
             $(
@@ -35,6 +35,27 @@ macro_rules! failures {
                     $(Self::$name $({ $($field: _),+ })? => stringify!($name),)+
                     Self::SomaError(_) => "SomaError",
                 }
+            }
+        }
+
+        #[cfg(feature = "proptest")]
+        impl proptest::arbitrary::Arbitrary for ExecutionFailure {
+            type Parameters = ();
+            type Strategy = proptest::strategy::BoxedStrategy<Self>;
+
+            fn arbitrary_with((): ()) -> Self::Strategy {
+                use proptest::arbitrary::any;
+                use proptest::strategy::{Strategy as _, Union};
+
+                let variants = vec![
+                    $(
+                        any::<($($($ty,)+)?)>()
+                            .prop_map(|($($($field,)+)?)| Self::$name $({ $($field),+ })?)
+                            .boxed(),
+                    )+
+                    any::<NodeError>().prop_map(Self::SomaError).boxed(),
+                ];
+                Union::new(variants).boxed()
             }
         }
 

@@ -11,11 +11,13 @@ use crate::{
 /// What a transaction does. BCS writes the index of the variant, then its
 /// fields in the order given here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum TransactionKind {
     /// Creates the chain's first objects.
     Genesis {
         /// The objects before execution: version 0, no previous transaction.
+        #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
         objects: Vec<Object>,
     },
     /// Marks a consensus commit.
@@ -58,15 +60,18 @@ pub enum TransactionKind {
     /// Pays several recipients from several coins.
     PayCoins {
         /// The coins that pay.
+        #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
         coins: Vec<ObjectRef>,
         /// Shannons for each recipient; everything to one if absent.
         amounts: Option<Vec<u64>>,
         /// Who is paid.
+        #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
         recipients: Vec<Address>,
     },
     /// Gives objects away.
     TransferObjects {
         /// The objects.
+        #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::vec()"))]
         objects: Vec<ObjectRef>,
         /// Who receives them.
         recipient: Address,
@@ -172,6 +177,7 @@ type ByteString = Vec<u8>;
 
 /// A mark that consensus puts before the transactions of a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ConsensusCommitPrologue {
     /// Epoch of the commit.
     pub epoch: u64,
@@ -189,6 +195,7 @@ pub struct ConsensusCommitPrologue {
 
 /// The transaction that ends an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ChangeEpoch {
     /// The epoch that begins.
     pub epoch: u64,
@@ -205,6 +212,7 @@ pub struct ChangeEpoch {
 /// A request to join the validators. Addresses are the BCS of a string that
 /// holds a multiaddress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct AddValidator {
     /// BLS public key, 96 bytes.
     pub pubkey_bytes: ByteString,
@@ -226,6 +234,7 @@ pub struct AddValidator {
 
 /// Values for the next epoch; those absent stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct UpdateValidatorMetadata {
     /// Where the validator is reached.
     pub next_epoch_network_address: Option<ByteString>,
@@ -247,6 +256,7 @@ pub struct UpdateValidatorMetadata {
 
 /// First phase of a registration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct CommitModel {
     /// Chosen by the owner, unused so far.
     pub model_id: ObjectId,
@@ -266,6 +276,7 @@ pub struct CommitModel {
 
 /// Second phase of a registration or of an update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct RevealModel {
     /// The model.
     pub model_id: ObjectId,
@@ -277,6 +288,7 @@ pub struct RevealModel {
 
 /// First phase of an update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct CommitModelUpdate {
     /// The model.
     pub model_id: ObjectId,
@@ -288,6 +300,7 @@ pub struct CommitModelUpdate {
 
 /// Data submitted to a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct SubmitData {
     /// The target.
     pub target_id: ObjectId,

@@ -11,6 +11,7 @@ use crate::{Address, Commitment, ModelWeightsManifest, ObjectId, Tensor, sorted_
 
 /// A registered model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct Model {
     /// Who may act for it.
     pub owner: Address,
@@ -38,6 +39,7 @@ pub struct Model {
 
 /// Committed new weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct PendingModelUpdate {
     /// Blake2b-256 of the new URL in normal form.
     pub weights_url_commitment: Commitment,
@@ -49,23 +51,29 @@ pub struct PendingModelUpdate {
 
 /// All models. The map that a model sits in is its state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 pub struct ModelRegistry {
     /// Revealed and competing.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub active_models: BTreeMap<ObjectId, Model>,
     /// Committed, not revealed.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub pending_models: BTreeMap<ObjectId, Model>,
     /// Pool to model.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub staking_pool_mappings: BTreeMap<ObjectId, ObjectId>,
     /// Deactivated or slashed.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub inactive_models: BTreeMap<ObjectId, Model>,
     /// Shannons on active models.
     pub total_model_stake: u64,
     /// Model to the validators that report it in this epoch.
     #[serde(serialize_with = "sorted_map::serialize")]
+    #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
     pub model_report_records: BTreeMap<ObjectId, BTreeSet<Address>>,
 }
 

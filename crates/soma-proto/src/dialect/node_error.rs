@@ -12,6 +12,7 @@ use crate::ObjectId;
 /// a client. Bytes with another number cannot be read, since nothing tells how
 /// long such a value is: read the effects from their message form instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "proptest", derive(proptest_derive::Arbitrary))]
 #[non_exhaustive]
 pub enum NodeError {
     /// Not an address.
