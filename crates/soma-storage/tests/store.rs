@@ -1,0 +1,427 @@
+//! The real client against hosts that behave and hosts that do not.
+
+mod server;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use server::{End, Reply, Request, Server, at_once, painted, raw, reply, serve};
+use soma_crypto::{Cipher, Key, hash};
+use soma_storage::{AddressPolicy, Error, Expected, RetryPolicy, Storage};
+use tempfile::TempDir;
+
+fn storage() -> Storage {
+    Storage::new(AddressPolicy::Any).unwrap().with_retry(RetryPolicy::NEVER)
+}
+
+fn expected(file: &[u8]) -> Expected {
+    Expected { size: file.len() as u64, digest: hash(file) }
+}
+
+/// A directory and a place in it.
+fn place() -> (TempDir, PathBuf) {
+    let directory = TempDir::new().unwrap();
+    let dest = directory.path().join("copy.bin");
+    (directory, dest)
+}
+
+fn leftovers(directory: &TempDir) -> Vec<String> {
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.unwrap().file_name().into_string().unwrap()
+    };
+    let mut names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
+/// The control: a host that does everything right.
+#[tokio::test]
+async fn a_good_host_is_probed_read_and_downloaded() {
+    let file = painted(3_000_000);
+    let body = file.clone();
+    let server = Server::start(move |_, request| serve(request, &body)).await;
+    let storage = storage();
+
+    let probe = storage.check(&server.url, Some(3_000_000)).await.unwrap();
+    assert_eq!((probe.status, probe.length, probe.accepts_ranges), (200, Some(3_000_000), true));
+    assert_eq!(probe.etag.as_deref(), Some("\"v1\""));
+
+    assert_eq!(storage.fetch_range(&server.url, 250..600).await.unwrap(), file[250..600]);
+
+    let (directory, dest) = place();
+    let mut heard = Vec::new();
+    let done = storage
+        .download(&server.url, &dest, &expected(&file), |bytes| heard.push(bytes))
+        .await
+        .unwrap();
+    assert_eq!((done.length, done.resumed_at), (3_000_000, 0));
+    assert_eq!(std::fs::read(&dest).unwrap(), file);
+    assert_eq!(leftovers(&directory), ["copy.bin"]);
+    assert_eq!(heard.last(), Some(&3_000_000));
+    assert!(heard.is_sorted());
+    for request in server.requests() {
+        assert_eq!(request.headers["accept-encoding"], "identity");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_arrives_whole_and_is_hashed_on_its_way() {
+    let server = Server::start(|_, _| reply("200 OK", &[("etag", "\"up\"")], b"")).await;
+    let (_directory, source) = place();
+    for length in [0, 1, 262_144, 700_001] {
+        let file = painted(length);
+        std::fs::write(&source, &file).unwrap();
+        let mut last = None;
+        let sent =
+            storage().put_file(&server.url, &source, |bytes| last = Some(bytes)).await.unwrap();
+        assert_eq!(
+            (sent.length, sent.digest, sent.etag.as_deref()),
+            (length as u64, hash(&file), Some("\"up\""))
+        );
+        assert_eq!(last, Some(length as u64));
+        let request = server.requests().pop().unwrap();
+        assert_eq!(
+            (request.method.as_str(), request.headers["content-length"].as_str()),
+            ("PUT", &*length.to_string())
+        );
+        assert_eq!(request.body, file);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_upload_tells_the_stores_reason() {
+    let answer = b"<Error>\r\n <Code>AccessDenied</Code>\x1b[31m</Error>";
+    let server = Server::start(move |_, _| reply("403 Forbidden", &[], answer)).await;
+    let (_directory, source) = place();
+    std::fs::write(&source, b"secret").unwrap();
+    let mut url = server.url.clone();
+    url.set_query(Some("X-Signature=hush"));
+    let error = storage().put_file(&url, &source, |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Status { status: 403, .. }), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("AccessDenied") && !text.contains("hush") && !text.contains('\x1b'),
+        "{text}"
+    );
+    assert!(error.hint().is_some() && !error.is_retriable());
+}
+
+#[tokio::test]
+async fn an_upload_survives_a_busy_store() {
+    let server = Server::start(|n, _| match n {
+        0 => reply("503 Slow Down", &[("retry-after", "0")], b"slow down"),
+        _ => reply("201 Created", &[], b""),
+    })
+    .await;
+    let (_directory, source) = place();
+    let file = painted(300_000);
+    std::fs::write(&source, &file).unwrap();
+    let sent =
+        storage().with_retry(at_once(3)).put_file(&server.url, &source, |_| {}).await.unwrap();
+    assert_eq!(sent.digest, hash(&file));
+    assert_eq!(server.requests()[1].body, file);
+}
+
+#[tokio::test]
+async fn a_host_that_sends_everything_for_a_range_is_found_out() {
+    let file = painted(1_000);
+    let body = file.clone();
+    let server = Server::start(move |_, request| match request.method.as_str() {
+        "HEAD" => serve(request, &body),
+        _ => reply("200 OK", &[], &body),
+    })
+    .await;
+    let probe = storage().probe(&server.url).await.unwrap();
+    assert!(!probe.accepts_ranges);
+    let error = storage().check(&server.url, Some(1_000)).await.unwrap_err();
+    assert!(matches!(error, Error::NoRanges { .. }), "{error}");
+    let error = storage().fetch_range(&server.url, 10..20).await.unwrap_err();
+    assert!(matches!(error, Error::NoRanges { .. }), "{error}");
+
+    // It can be downloaded all the same.
+    let (_directory, dest) = place();
+    storage().download(&server.url, &dest, &expected(&file), |_| {}).await.unwrap();
+    assert_eq!(std::fs::read(&dest).unwrap(), file);
+}
+
+#[tokio::test]
+async fn another_part_than_the_one_asked_for_is_refused() {
+    let server = Server::start(|_, _| {
+        reply("206 Partial Content", &[("content-range", "bytes 0-9/100")], &[0; 10])
+    })
+    .await;
+    let error = storage().fetch_range(&server.url, 10..20).await.unwrap_err();
+    assert!(matches!(error, Error::NoRanges { .. }), "{error}");
+    assert_eq!(storage().fetch_range(&server.url, 0..10).await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn redirects_are_named_and_not_followed() {
+    let server =
+        Server::start(|_, _| reply("302 Found", &[("location", "/elsewhere?token=hush")], b""))
+            .await;
+    let error = storage().check(&server.url, None).await.unwrap_err();
+    assert!(matches!(error, Error::Redirect { status: 302, .. }), "{error}");
+    assert!(
+        error.to_string().contains("/elsewhere") && !error.to_string().contains("hush"),
+        "{error}"
+    );
+    let (directory, dest) = place();
+    let error = storage().download(&server.url, &dest, &expected(b"x"), |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Redirect { .. }), "{error}");
+    assert!(!dest.exists());
+    drop(directory);
+    assert!(server.requests().iter().all(|request| request.path == "/weights"));
+}
+
+#[tokio::test]
+async fn a_missing_object_is_an_answer_to_probe_and_an_error_to_check() {
+    let server = Server::start(|_, _| reply("404 Not Found", &[], b"no such key")).await;
+    let probe = storage().probe(&server.url).await.unwrap();
+    assert_eq!((probe.status, probe.length), (404, None));
+    let error = storage().check(&server.url, None).await.unwrap_err();
+    assert!(matches!(error, Error::Status { status: 404, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_url_signed_for_get_only_passes_the_check() {
+    let body = painted(500);
+    let server = Server::start(move |_, request| match request.method.as_str() {
+        "HEAD" => raw("403 Forbidden", &[("content-length", "0")], b""),
+        _ => serve(request, &body),
+    })
+    .await;
+    let probe = storage().check(&server.url, Some(500)).await.unwrap();
+    assert_eq!((probe.status, probe.length), (200, Some(500)));
+}
+
+#[tokio::test]
+async fn a_file_of_another_length_is_refused_before_it_is_read() {
+    let body = painted(1_000);
+    let server = Server::start(move |_, request| serve(request, &body)).await;
+    let error = storage().check(&server.url, Some(999)).await.unwrap_err();
+    assert!(matches!(error, Error::WrongLength { expected: 999, found: 1_000, .. }), "{error}");
+    let (directory, dest) = place();
+    let wrong = Expected { size: 999, digest: hash(b"") };
+    let error = storage().download(&server.url, &dest, &wrong, |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::WrongLength { found: 1_000, .. }), "{error}");
+    assert!(leftovers(&directory).is_empty());
+}
+
+/// A host that announces nothing and never stops sending.
+#[tokio::test]
+async fn not_a_byte_more_is_taken_than_the_chain_says() {
+    let server = Server::start(|_, _| raw("200 OK", &[], &[7; 500_000])).await;
+    let (directory, dest) = place();
+    let wanted = Expected { size: 1_000, digest: hash(&[7; 1_000]) };
+    let mut most = 0;
+    let error = storage()
+        .download(&server.url, &dest, &wanted, |bytes| most = most.max(bytes))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::WrongLength { expected: 1_000, .. }), "{error}");
+    assert!(most <= 1_000);
+    assert!(leftovers(&directory).is_empty());
+}
+
+#[tokio::test]
+async fn other_bytes_of_the_right_length_are_refused() {
+    let body = vec![1; 5_000];
+    let server = Server::start(move |_, request| serve(request, &body)).await;
+    let (directory, dest) = place();
+    std::fs::write(&dest, b"what was there before").unwrap();
+    let error =
+        storage().download(&server.url, &dest, &expected(&[2; 5_000]), |_| {}).await.unwrap_err();
+    let Error::DigestMismatch { expected, found, .. } = error else { panic!("{error}") };
+    assert_eq!((expected, found), (hash(&[2; 5_000]), hash(&[1; 5_000])));
+    assert_eq!(leftovers(&directory), ["copy.bin"]);
+    assert_eq!(std::fs::read(&dest).unwrap(), b"what was there before");
+}
+
+fn broken_after(
+    sent: usize,
+    end: End,
+) -> impl Fn(usize, &Request) -> Reply + Send + Sync + 'static {
+    let end = std::sync::Mutex::new(Some(end));
+    move |n, request| {
+        let file = painted(400_000);
+        if n > 0 {
+            return serve(request, &file);
+        }
+        let mut reply = raw("200 OK", &[("content-length", "400000")], &file[..sent]);
+        reply.end = end.lock().unwrap().take().unwrap();
+        reply
+    }
+}
+
+/// The first answer breaks off; what is missing is asked for, and only that.
+async fn goes_on_after(sent: usize, end: End) {
+    let server = Server::start(broken_after(sent, end)).await;
+    let storage = storage().with_retry(at_once(3)).with_stall_timeout(Duration::from_millis(300));
+    let (_directory, dest) = place();
+    storage.download(&server.url, &dest, &expected(&painted(400_000)), |_| {}).await.unwrap();
+    assert_eq!(std::fs::read(&dest).unwrap(), painted(400_000));
+    let (first, last) = server.requests()[1].range().unwrap();
+    assert!(
+        first > 0 && first <= sent && last.is_none(),
+        "asked from {first}, {sent} had been sent"
+    );
+}
+
+#[tokio::test]
+async fn a_download_goes_on_after_a_cut() {
+    goes_on_after(150_000, End::Close).await;
+}
+
+#[tokio::test]
+async fn a_download_goes_on_after_a_reset() {
+    goes_on_after(150_000, End::Reset).await;
+}
+
+#[tokio::test]
+async fn a_download_goes_on_after_silence() {
+    goes_on_after(150_000, End::Silence).await;
+}
+
+#[tokio::test]
+async fn without_retries_the_part_stays_for_the_next_run() {
+    let server = Server::start(broken_after(150_000, End::Close)).await;
+    let (directory, dest) = place();
+    let wanted = expected(&painted(400_000));
+    let error = storage().download(&server.url, &dest, &wanted, |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Broken { .. } | Error::Truncated { .. }), "{error}");
+    assert!(error.is_retriable() && error.hint().is_some());
+    assert_eq!(leftovers(&directory), [".copy.bin.part"]);
+
+    let done = storage().download(&server.url, &dest, &wanted, |_| {}).await.unwrap();
+    assert_eq!(done.resumed_at, 150_000);
+    assert_eq!(std::fs::read(&dest).unwrap(), painted(400_000));
+    assert_eq!(leftovers(&directory), ["copy.bin"]);
+}
+
+#[tokio::test]
+async fn a_part_of_another_file_is_thrown_away() {
+    let file = painted(10_000);
+    let body = file.clone();
+    let server = Server::start(move |_, request| serve(request, &body)).await;
+    let (directory, dest) = place();
+    std::fs::write(directory.path().join(".copy.bin.part"), [9; 4_000]).unwrap();
+    let done = storage().download(&server.url, &dest, &expected(&file), |_| {}).await.unwrap();
+    assert_eq!(done.resumed_at, 0);
+    assert_eq!(std::fs::read(&dest).unwrap(), file);
+}
+
+#[tokio::test]
+async fn a_part_longer_than_the_file_is_thrown_away() {
+    let file = painted(10_000);
+    let body = file.clone();
+    let server = Server::start(move |_, request| serve(request, &body)).await;
+    let (directory, dest) = place();
+    std::fs::write(directory.path().join(".copy.bin.part"), [9; 40_000]).unwrap();
+    storage().download(&server.url, &dest, &expected(&file), |_| {}).await.unwrap();
+    assert_eq!(std::fs::read(&dest).unwrap(), file);
+}
+
+/// The host replaces the object while we are away.
+#[tokio::test]
+async fn a_body_that_changes_between_two_requests_never_gets_its_name() {
+    let server = Server::start(|n, request| match n {
+        0 => raw("200 OK", &[("content-length", "10000")], &[1; 6_000]),
+        _ => serve(request, &[2; 10_000]),
+    })
+    .await;
+    let (directory, dest) = place();
+    let storage = storage().with_retry(at_once(3));
+    let error =
+        storage.download(&server.url, &dest, &expected(&[1; 10_000]), |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
+    assert!(leftovers(&directory).is_empty());
+}
+
+#[tokio::test]
+async fn plain_text_is_written_and_ciphertext_is_checked() {
+    let key = Key::from_bytes([3; 32]);
+    let plain = painted(2_500_000);
+    let mut sealed = plain.clone();
+    Cipher::new(&key).apply(0, &mut sealed).unwrap();
+    let wanted = expected(&sealed);
+
+    // The first answer breaks off, so that a plain part is taken up again.
+    let body = sealed.clone();
+    let server = Server::start(move |n, request| match n {
+        0 => raw("200 OK", &[("content-length", "2500000")], &body[..1_200_003]),
+        _ => serve(request, &body),
+    })
+    .await;
+    let (directory, dest) = place();
+    storage().download_decrypted(&server.url, &dest, &wanted, &key, |_| {}).await.unwrap_err();
+    assert_eq!(leftovers(&directory), [".copy.bin.plain.part"]);
+    let done =
+        storage().download_decrypted(&server.url, &dest, &wanted, &key, |_| {}).await.unwrap();
+    assert_eq!(done.resumed_at, 1_200_003);
+    assert_eq!(std::fs::read(&dest).unwrap(), plain);
+}
+
+#[tokio::test]
+async fn two_downloads_to_one_place_do_not_meet() {
+    let server = Server::start(|_, _| Reply {
+        end: End::Silence,
+        ..raw("200 OK", &[("content-length", "10")], b"abc")
+    })
+    .await;
+    let (_directory, dest) = place();
+    let (storage, url, first) = (storage(), server.url.clone(), dest.clone());
+    let running = tokio::spawn(async move {
+        storage.download(&url, &first, &expected(b"0123456789"), |_| {}).await
+    });
+    while server.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let error = self::storage()
+        .download(&server.url, &dest, &expected(b"0123456789"), |_| {})
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    running.abort();
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/weights", listener.local_addr().unwrap()).parse().unwrap();
+    drop(listener);
+    let error = storage().probe(&url).await.unwrap_err();
+    assert!(matches!(error, Error::Connect { .. }), "{error}");
+    assert!(
+        error.to_string().contains(url.as_str())
+            && error.to_string().to_lowercase().contains("refused"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_strict_policy_talks_to_nobody_at_home() {
+    let server = Server::start(|_, request| serve(request, b"private")).await;
+    let strict = Storage::new(AddressPolicy::PublicHttps).unwrap().with_retry(RetryPolicy::NEVER);
+    assert!(matches!(strict.probe(&server.url).await, Err(Error::Url { .. })));
+    let address: soma_storage::Url = "https://127.0.0.1:9/x".parse().unwrap();
+    assert!(matches!(strict.probe(&address).await, Err(Error::PrivateAddress { .. })));
+    let (_directory, dest) = place();
+    assert!(strict.download(&address, &dest, &expected(b""), |_| {}).await.is_err());
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_sent_is_no_success() {
+    let server = Server::start(|_, _| reply("200 OK", &[], b"")).await;
+    let (_directory, source) = place();
+    for length in [0, 9_000_000] {
+        std::fs::write(&source, painted(8_000_000)).unwrap();
+        let change =
+            || std::fs::File::options().write(true).open(&source).unwrap().set_len(length).unwrap();
+        let mut change = Some(change);
+        let meddle = |_| change.take().into_iter().for_each(|change| change());
+        let error = storage().put_file(&server.url, &source, meddle).await.unwrap_err();
+        assert!(matches!(error, Error::FileChanged { expected: 8_000_000, .. }), "{error}");
+    }
+}
