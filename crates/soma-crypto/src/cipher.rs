@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Backend, Error, Key, backend::Keystream};
+use crate::{Backend, Error, Key, backend::aes::Keystream};
 
 /// Bytes in a block of AES.
 const BLOCK: usize = 16;

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{Backend, Digest};
+use crate::{Backend, Digest, HashKernel};
 
 /// An error of this crate.
 ///
@@ -54,6 +54,12 @@ pub enum Error {
     BackendUnavailable {
         /// The backend asked for.
         backend: Backend,
+    },
+    /// The processor lacks what this hash kernel needs.
+    #[error("this machine cannot run the {kernel} hash kernel")]
+    KernelUnavailable {
+        /// The kernel asked for.
+        kernel: HashKernel,
     },
     /// The output exists and [`crate::Existing::Keep`] was in force.
     #[error("{} exists already", path.display())]

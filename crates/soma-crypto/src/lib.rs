@@ -72,7 +72,10 @@ mod pass;
 mod ring;
 mod seal;
 
-pub use backend::{Backend, UnknownBackend};
+pub use backend::{
+    aes::{Backend, UnknownBackend},
+    blake2b::HashKernel,
+};
 pub use batch::commitments;
 pub use blake2b::{Blake2b256, HashState, hash, hash_many};
 pub use chunk::{ChunkSize, open_chunk, seal_chunk};

@@ -4,7 +4,7 @@ mod common;
 
 use blake2::{Blake2b, Digest as _, digest::consts::U32};
 use proptest::prelude::*;
-use soma_crypto::{Blake2b256, Digest, Error, HashState, hash, hash_many};
+use soma_crypto::{Blake2b256, Digest, Error, HashKernel, HashState, hash, hash_many};
 
 use common::{painted, vectors};
 
@@ -27,10 +27,32 @@ fn published_vectors() {
 }
 
 #[test]
-fn every_length_around_the_blocks() {
+fn every_length_around_the_blocks_by_every_kernel() {
     let bytes = painted(1200);
     for len in 0..bytes.len() {
-        assert_eq!(hash(&bytes[..len]), oracle(&bytes[..len]), "{len} bytes");
+        let expected = oracle(&bytes[..len]);
+        for kernel in HashKernel::available() {
+            // Not aligned to anything.
+            let shifted = [&[0], &bytes[..len]].concat();
+            let mut hasher = Blake2b256::with_kernel(kernel).unwrap();
+            hasher.update(&shifted[1..]);
+            assert_eq!(hasher.finalize(), expected, "{kernel}, {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn any_kernel_takes_up_the_state_of_any_other() {
+    let bytes = painted(1 << 16);
+    for first in HashKernel::available() {
+        let mut hasher = Blake2b256::with_kernel(first).unwrap();
+        hasher.update(&bytes[..40_000]);
+        let state = hasher.export_state();
+        hasher.update(&bytes[40_000..]);
+        assert_eq!(hasher.finalize(), oracle(&bytes), "{first}");
+        let mut hasher = Blake2b256::restore_state(&state);
+        hasher.update(&bytes[40_000..]);
+        assert_eq!(hasher.finalize(), oracle(&bytes), "{first}");
     }
 }
 

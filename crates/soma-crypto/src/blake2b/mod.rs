@@ -1,22 +1,21 @@
 //! Blake2b with a 32-byte output, unkeyed (RFC 7693): the network's commitments.
 
 mod lanes;
-mod portable;
 mod state;
 
 pub(crate) use lanes::Lanes;
 pub use lanes::hash_many;
 pub use state::HashState;
 
-use crate::Digest;
-
-/// Bytes in a block of Blake2b.
-pub(crate) const BLOCK: usize = 128;
+use crate::{
+    Digest, Error,
+    backend::blake2b::{BLOCK, HashKernel, IV, Position, Run},
+};
 
 /// The initial chaining value: the fractions of SHA-512's square roots with the parameter
 /// block (digest length 32, no key, fanout 1, depth 1) folded into the first word.
 const INITIAL: [u64; 8] = {
-    let mut words = portable::IV;
+    let mut words = IV;
     words[0] ^= 0x0101_0020;
     words
 };
@@ -50,6 +49,7 @@ pub fn hash(bytes: &[u8]) -> Digest {
 /// ```
 #[derive(Clone)]
 pub struct Blake2b256 {
+    kernel: HashKernel,
     words: [u64; 8],
     /// Bytes compressed so far; always a multiple of the block.
     compressed: u128,
@@ -61,12 +61,25 @@ pub struct Blake2b256 {
 impl Blake2b256 {
     /// An empty stream.
     pub fn new() -> Self {
-        Self { words: INITIAL, compressed: 0, buffer: [0; BLOCK], buffered: 0 }
+        Self::with(HashKernel::detect())
+    }
+
+    /// An empty stream by a kernel of the caller's choice, for tests and benches.
+    ///
+    /// # Errors
+    /// [`Error::KernelUnavailable`] if this machine cannot run it.
+    pub fn with_kernel(kernel: HashKernel) -> Result<Self, Error> {
+        if kernel.is_available() {
+            Ok(Self::with(kernel))
+        } else {
+            Err(Error::KernelUnavailable { kernel })
+        }
     }
 
     /// Takes up a stream where [`Blake2b256::export_state`] left it.
     pub fn restore_state(state: &HashState) -> Self {
         Self {
+            kernel: HashKernel::detect(),
             words: state.words,
             compressed: state.compressed,
             buffer: state.buffer,
@@ -75,35 +88,23 @@ impl Blake2b256 {
     }
 
     /// Appends bytes to the stream.
-    pub fn update(&mut self, mut bytes: &[u8]) {
-        if self.buffered > 0 {
-            let take = bytes.len().min(BLOCK - self.buffered);
-            let (head, rest) = bytes.split_at(take);
-            self.buffer[self.buffered..self.buffered + take].copy_from_slice(head);
-            self.buffered += take;
-            bytes = rest;
-            if bytes.is_empty() {
-                return;
-            }
-            compress(&mut self.words, &[self.buffer], self.compressed);
-            self.compressed += BLOCK as u128;
-            self.buffered = 0;
-        }
+    pub fn update(&mut self, bytes: &[u8]) {
+        let bytes = self.top_up(bytes);
         // The last block, even a full one, waits: it is compressed differently at the end.
-        let bulk = bytes.len().saturating_sub(1) / BLOCK;
-        let (blocks, _) = bytes.as_chunks::<BLOCK>();
-        compress(&mut self.words, &blocks[..bulk], self.compressed);
-        self.compressed += (bulk * BLOCK) as u128;
-        let rest = &bytes[bulk * BLOCK..];
+        let whole = bytes.len().saturating_sub(1) / BLOCK;
+        let (now, rest) = bytes.split_at(whole * BLOCK);
+        let kernel = self.kernel;
+        let Run { words, blocks, before } = self.run(now.as_chunks().0);
+        kernel.compress(words, blocks, Position::after(before));
         self.buffer[..rest.len()].copy_from_slice(rest);
-        self.buffered = rest.len();
+        self.buffered += rest.len();
     }
 
     /// The digest of all bytes so far.
     pub fn finalize(mut self) -> Digest {
         self.buffer[self.buffered..].fill(0);
-        let total = self.compressed + self.buffered as u128;
-        portable::compress_last(&mut self.words, &self.buffer, total);
+        let position = Position::last(self.count());
+        self.kernel.compress(&mut self.words, &[self.buffer], position);
         let mut bytes = [0; Digest::LENGTH];
         for (bytes, word) in bytes.chunks_exact_mut(8).zip(self.words) {
             bytes.copy_from_slice(&word.to_le_bytes());
@@ -127,6 +128,35 @@ impl Blake2b256 {
     pub fn count(&self) -> u128 {
         self.compressed + self.buffered as u128
     }
+
+    fn with(kernel: HashKernel) -> Self {
+        Self { kernel, words: INITIAL, compressed: 0, buffer: [0; BLOCK], buffered: 0 }
+    }
+
+    /// Fills a block that was begun, and compresses it once more bytes follow. Returns
+    /// the bytes left over; unless there are none, nothing is waiting then.
+    fn top_up<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.buffered == 0 {
+            return bytes;
+        }
+        let (head, rest) = bytes.split_at(bytes.len().min(BLOCK - self.buffered));
+        self.buffer[self.buffered..self.buffered + head.len()].copy_from_slice(head);
+        self.buffered += head.len();
+        if !rest.is_empty() {
+            let position = Position::after(self.compressed);
+            self.kernel.compress(&mut self.words, &[self.buffer], position);
+            self.compressed += BLOCK as u128;
+            self.buffered = 0;
+        }
+        rest
+    }
+
+    /// Counts `blocks` as compressed and says how to compress them; the caller does it.
+    fn run<'a>(&'a mut self, blocks: &'a [[u8; BLOCK]]) -> Run<'a> {
+        let before = self.compressed;
+        self.compressed += (blocks.len() * BLOCK) as u128;
+        Run { words: &mut self.words, blocks, before }
+    }
 }
 
 impl Default for Blake2b256 {
@@ -139,11 +169,6 @@ impl std::fmt::Debug for Blake2b256 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Blake2b256({} bytes)", self.count())
     }
-}
-
-/// Compresses blocks that are not the last; `before` bytes were compressed earlier.
-fn compress(words: &mut [u64; 8], blocks: &[[u8; BLOCK]], before: u128) {
-    portable::compress(words, blocks, before);
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{BLOCK, Blake2b256};
-use crate::Error;
+use super::Blake2b256;
+use crate::{Error, backend::blake2b::BLOCK};
 
 /// The state of a [`Blake2b256`] between two bytes of its stream.
 ///

@@ -3,7 +3,7 @@
 use super::BLOCK;
 
 /// The initialisation vector of SHA-512 (RFC 7693, 2.6).
-pub(super) const IV: [u64; 8] = [
+pub(crate) const IV: [u64; 8] = [
     0x6a09_e667_f3bc_c908,
     0xbb67_ae85_84ca_a73b,
     0x3c6e_f372_fe94_f82b,
@@ -29,18 +29,13 @@ pub(super) const SIGMA: [[usize; 16]; 10] = [
     [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
 ];
 
-/// Compresses blocks that are not the last; `before` bytes were compressed earlier.
-pub(super) fn compress(words: &mut [u64; 8], blocks: &[[u8; BLOCK]], before: u128) {
+/// Compresses blocks; see [`super::HashKernel::compress`].
+pub(super) fn compress(words: &mut [u64; 8], blocks: &[[u8; BLOCK]], before: u128, last: u64) {
     let mut total = before;
     for block in blocks {
-        total += BLOCK as u128;
-        compress_one(words, block, total, 0);
+        total = total.wrapping_add(BLOCK as u128);
+        compress_one(words, block, total, last);
     }
-}
-
-/// Compresses the last block, padded with zeros; `total` is the length of the stream.
-pub(super) fn compress_last(words: &mut [u64; 8], block: &[u8; BLOCK], total: u128) {
-    compress_one(words, block, total, u64::MAX);
 }
 
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! The keystream by the `aes` crate, eight blocks at a time, on any machine.
 
-use aes::{
+use ::aes::{
     Aes256, Block,
     cipher::{BlockCipherEncrypt, KeyInit},
 };
