@@ -1,0 +1,161 @@
+//! Targets: drawn at the boundary, never filled (R-7.1 to, L-24).
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use soma_proto::object::derive_object_id;
+use soma_proto::system_state::{ModelRegistry, SystemStateV1};
+use soma_proto::target::{Target, TargetStatus};
+use soma_proto::{Object, ObjectId, ObjectType, Owner, Tensor, TransactionDigest};
+
+use crate::state::INITIAL_SHARED_VERSION;
+
+/// Creates the targets of an epoch, if a model can compete for them. Their ids
+/// continue those of `first` objects that the transaction has created.
+pub(crate) fn create(
+    state: &mut SystemStateV1,
+    version: u64,
+    digest: TransactionDigest,
+    first: u64,
+) -> Vec<Object> {
+    if state.model_registry.active_models.is_empty() {
+        return Vec::new();
+    }
+    let reward = state.target_state.reward_per_target;
+    let wanted = state.parameters.target_initial_targets_per_epoch;
+    let affordable = state.emission_pool.balance.checked_div(reward).unwrap_or(wanted);
+    let count = wanted.min(affordable);
+    let seeds: Vec<_> =
+        (first..).map(|n| derive_object_id(&digest, n)).take(count as usize).collect();
+    let dim = state.parameters.target_embedding_dim as usize;
+    let mut rngs: Vec<_> =
+        seeds.iter().map(|seed| ChaCha20Rng::from_seed(seed.into_inner())).collect();
+    let embeddings: Vec<_> = rngs.iter_mut().map(|rng| normal_vector(rng, dim)).collect();
+    let per_target = state.parameters.target_models_per_target as usize;
+    let models = choose_models(&state.model_registry, &embeddings, &mut rngs, per_target);
+
+    state.emission_pool.balance -= reward * count;
+    state.target_state.targets_generated_this_epoch += count;
+    let target = |embedding: &[f32], model_ids| Target {
+        embedding: Tensor::vector(embedding),
+        model_ids,
+        distance_threshold: state.target_state.distance_threshold.clone(),
+        reward_pool: reward,
+        generation_epoch: state.epoch,
+        status: TargetStatus::Open,
+        submitter: None,
+        winning_model_id: None,
+        winning_model_owner: None,
+        bond_amount: 0,
+        winning_data_manifest: None,
+        winning_data_commitment: None,
+        winning_embedding: None,
+        winning_distance_score: None,
+        challenger: None,
+        challenge_id: None,
+        submission_reports: BTreeMap::new(),
+    };
+    let owner = Owner::Shared { initial_shared_version: INITIAL_SHARED_VERSION };
+    seeds
+        .into_iter()
+        .zip(embeddings.iter().zip(models))
+        .map(|(id, (embedding, model_ids))| {
+            let inner =
+                bcs::to_bytes(&target(embedding, model_ids)).expect("a target has a BCS form");
+            Object::new(id, ObjectType::Target, version, &inner, owner, digest)
+        })
+        .collect()
+}
+
+/// The epoch in which a target was created, if the object is one.
+pub(crate) fn generation(object: &Object) -> Option<u64> {
+    if object.object_type() != ObjectType::Target {
+        return None;
+    }
+    bcs::from_bytes::<Target>(object.inner()).ok().map(|target| target.generation_epoch)
+}
+
+/// For each embedding the models with the lowest scores: squared distance
+/// divided by the model's share of all stake.
+fn choose_models(
+    registry: &ModelRegistry,
+    embeddings: &[Vec<f32>],
+    rngs: &mut [ChaCha20Rng],
+    count: usize,
+) -> Vec<Vec<ObjectId>> {
+    let dim = embeddings.first().map_or(0, Vec::len);
+    let candidates: Vec<_> = registry
+        .active_models
+        .iter()
+        .filter_map(|(id, model)| {
+            let embedding = model.embedding.as_ref().filter(|tensor| tensor.len() == dim)?;
+            Some((*id, embedding, model.staking_pool.soma_balance))
+        })
+        .collect();
+    if candidates.is_empty() {
+        let ids: Vec<_> = registry.active_models.keys().copied().collect();
+        return rngs.iter_mut().map(|rng| draw(&ids, rng, count)).collect();
+    }
+    let total: f64 = candidates.iter().map(|(_, _, stake)| *stake as f64).sum();
+    let mut scores = vec![Vec::with_capacity(candidates.len()); embeddings.len()];
+    for (id, embedding, stake) in candidates {
+        let embedding = embedding.to_vec();
+        let share = stake as f64 / total;
+        for (target, scores) in embeddings.iter().zip(&mut scores) {
+            // Without stake the score is infinite, and never a NaN: the place
+            // among equals is decided by the id.
+            let score = match stake {
+                0 => f64::INFINITY,
+                _ => distance(target, &embedding) / share,
+            };
+            scores.push((score, id));
+        }
+    }
+    scores
+        .into_iter()
+        .map(|mut scores| {
+            scores.sort_by(|(a, x), (b, y)| a.total_cmp(b).then(x.cmp(y)));
+            scores.into_iter().take(count).map(|(_, id)| id).collect()
+        })
+        .collect()
+}
+
+/// Squared Euclidean distance.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
+}
+
+/// `count` different ones, all equally likely.
+fn draw(ids: &[ObjectId], rng: &mut ChaCha20Rng, count: usize) -> Vec<ObjectId> {
+    let mut ids = ids.to_vec();
+    let count = count.min(ids.len());
+    for place in 0..count {
+        let left = (ids.len() - place) as u64;
+        ids.swap(place, place + (rng.next_u64() % left) as usize);
+    }
+    ids.truncate(count);
+    ids
+}
+
+/// Standard normal values by Marsaglia's polar method.
+fn normal_vector(rng: &mut ChaCha20Rng, dim: usize) -> Vec<f32> {
+    let mut values = Vec::with_capacity(dim + 1);
+    while values.len() < dim {
+        let (x, y) = (symmetric(rng), symmetric(rng));
+        let square = x * x + y * y;
+        if square > 0.0 && square < 1.0 {
+            let scale = (-2.0 * square.ln() / square).sqrt();
+            values.push((x * scale) as f32);
+            values.push((y * scale) as f32);
+        }
+    }
+    values.truncate(dim);
+    values
+}
+
+/// A number between -1 and 1, from 53 random bits.
+fn symmetric(rng: &mut ChaCha20Rng) -> f64 {
+    let bits = rng.next_u64() >> 11;
+    bits as f64 / (1_u64 << 52) as f64 - 1.0
+}
