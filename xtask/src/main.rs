@@ -2,12 +2,20 @@
 
 use std::process::ExitCode;
 
+mod ci;
 mod codegen;
+mod fuzz;
+mod licences;
+mod powerset;
+mod python;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>
 
-  codegen [--check]   write the gRPC code of soma-proto; with --check, fail if it differs";
+  ci [STEP ...]             everything that must hold; or the steps with these words in their names
+  codegen [--check]         write the gRPC code of soma-proto; with --check, fail if it differs
+  conformance --rpc URL [--faucet URL] [--admin URL] [--reference]
+                            check a node, one line per check";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -15,6 +23,8 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
+        ["ci", ..] => ci::run(&arguments[1..]),
+        ["conformance", options @ ..] => ci::conformance(options),
         _ => Err(USAGE.into()),
     };
     match result {
