@@ -1,0 +1,102 @@
+//! What can go wrong on the way to an active model.
+
+use std::io;
+use std::path::PathBuf;
+
+use soma_proto::{Commitment, ObjectId};
+use soma_rpc::Executed;
+
+use crate::Report;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A step of a registration that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // Fixed by the caller.
+    /// The checks forbid the step; nothing was sent.
+    #[error("{0}")]
+    Refused(Report),
+    /// No model with this id.
+    #[error("no model {0} on this network")]
+    UnknownModel(ObjectId),
+    /// An embedding that cannot be read.
+    #[error("cannot read the embedding from {origin}: {reason}")]
+    Embedding {
+        /// File, tensor, or `the argument`.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key file that holds no key.
+    #[error("cannot read a decryption key from {origin}: expected 64 hex digits")]
+    KeyText {
+        /// The file, or `standard input`.
+        origin: String,
+    },
+
+    // Fixed on the network.
+    /// The chain executed the transaction and failed it. Only the base fee is
+    /// gone.
+    #[error("transaction {} failed on chain: {}", .0.digest, failure(.0))]
+    Failed(Box<Executed>),
+    /// The file at the URL is not the one committed to.
+    #[error("the file at the URL hashes to {found}, the commitment is {expected}")]
+    WrongWeights {
+        /// The commitment.
+        expected: Commitment,
+        /// The hash of what came.
+        found: Commitment,
+    },
+    /// The node.
+    #[error(transparent)]
+    Rpc(#[from] soma_rpc::Error),
+    /// The host of the weights.
+    #[error(transparent)]
+    Storage(#[from] soma_storage::Error),
+
+    // Fixed on this machine.
+    /// The weights file.
+    #[error(transparent)]
+    Weights(#[from] soma_crypto::Error),
+    /// A file operation that failed.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried, for example `read`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// The chain's name for what is wrong: of a failed transaction, or of the
+    /// first check that foresaw one.
+    pub fn failure(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(report) => report.failure(),
+            Self::Failed(executed) => executed.effects.failure().map(|failure| failure.name()),
+            _ => None,
+        }
+    }
+
+    /// What to do next, where there is something to say. A refusal says it in
+    /// its findings.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownModel(_) => Some("soma model list shows the models there are"),
+            Self::Rpc(error) => error.hint(),
+            Self::Storage(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+fn failure(executed: &Executed) -> String {
+    executed.effects.failure().map(ToString::to_string).unwrap_or_default()
+}
