@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
-use crate::commands::{completions, keytool, wallet, weights};
+use crate::commands::{
+    completions, env, faucet, keytool, model, money, objects, stake, status, tx, wallet, weights,
+};
 use crate::error::Failure;
 use crate::output::{Mode, Output};
 
@@ -71,12 +73,42 @@ pub(crate) struct GlobalArgs {
 /// What `soma` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Commit, reveal, update and look at models.
+    Model(model::ModelArgs),
     /// Encrypt, decrypt, hash and inspect weight files.
     Weights(weights::WeightsArgs),
+    /// Stake on a model or a validator.
+    Stake(stake::StakeArgs),
+    /// Withdraw stake and its rewards.
+    Unstake(stake::UnstakeArgs),
+
     /// Keys and addresses of the wallet.
     Wallet(wallet::WalletArgs),
     /// Single keys, without a wallet.
     Keytool(keytool::KeytoolArgs),
+    /// Networks that the wallet knows.
+    Env(env::EnvArgs),
+
+    /// Ask the faucet of a test network for money.
+    Faucet(faucet::FaucetArgs),
+    /// Show the balance of an account.
+    Balance(money::BalanceArgs),
+    /// Send an amount to an account.
+    Send(money::SendArgs),
+    /// Give an object to an account.
+    Transfer(money::TransferArgs),
+    /// Pay several accounts at once.
+    Pay(money::PayArgs),
+    /// Join many coins into one.
+    MergeCoins(money::MergeCoinsArgs),
+
+    /// Show the network, the epoch and the active account.
+    Status(status::StatusArgs),
+    /// Look at objects.
+    Objects(objects::ObjectsArgs),
+    /// Look at transactions, or execute prepared ones.
+    Tx(tx::TxArgs),
+
     /// Write a completion script to standard output.
     Completions(completions::CompletionsArgs),
 }
@@ -147,8 +179,47 @@ fn told(text: &str) -> (String, Option<String>) {
 mod tests {
     use super::*;
 
+    fn parse_line(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
     #[test]
     fn the_tree_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        for line in ["soma --json model list", "soma model --json list", "soma model list --json"] {
+            assert!(parse_line(line).unwrap().global.json, "{line}");
+        }
+        for line in ["soma -y wallet new", "soma wallet -y new", "soma wallet new -y"] {
+            assert!(parse_line(line).unwrap().global.yes, "{line}");
+        }
+        let line = "soma model list --client.env testnet --client.config /x.yaml";
+        let global = parse_line(line).unwrap().global;
+        assert_eq!(global.env.as_deref(), Some("testnet"));
+        assert_eq!(global.config, Some("/x.yaml".into()));
+    }
+
+    #[test]
+    fn an_embedding_may_begin_with_a_minus_sign() {
+        let id = "11".repeat(32);
+        for embedding in ["--embedding -0.1,0.2", "--embedding=-0.1,0.2", "--embedding -.5"] {
+            let line = format!(
+                "soma model reveal {id} --weights-url http://h/w --weights-checksum {id} \
+                 --weights-size 5 --decryption-key {id} {embedding}"
+            );
+            assert!(parse_line(&line).is_ok(), "{embedding}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_gets_a_suggestion() {
+        let error = parse_line("soma modle list").unwrap_err();
+        let (message, hint) = told(&error.render().to_string());
+        assert_eq!(message, "unrecognized subcommand 'modle'");
+        assert!(hint.unwrap().contains("'model'"));
+        assert_eq!(error.exit_code(), 2);
     }
 }

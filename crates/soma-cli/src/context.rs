@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use soma_proto::Address;
-use soma_wallet::{ConfigDir, CreatedKey, Identity, NewKey, Overrides, Target, Wallet};
+use soma_rpc::{Client, ClientBuilder};
+use soma_wallet::{
+    ConfigDir, CreatedKey, Environment, Identity, NewKey, Overrides, Target, Wallet,
+};
 
 use crate::cli::GlobalArgs;
 use crate::error::{Failure, Result};
@@ -157,4 +160,13 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
         .build()
         .map_err(|e| Failure::new("System", format!("cannot start: {e}")))?
         .block_on(future)
+}
+
+/// A client of an environment's node.
+pub(crate) fn client(environment: &Environment) -> Result<Client> {
+    let mut builder = ClientBuilder::new(&environment.rpc);
+    if let Some(auth) = &environment.basic_auth {
+        builder = builder.with_basic_auth(auth.user(), auth.password());
+    }
+    Ok(builder.build()?)
 }

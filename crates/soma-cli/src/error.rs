@@ -2,6 +2,10 @@
 
 use serde::Serialize;
 use soma_proto::TransactionDigest;
+use soma_proto::effects::ExecutionFailure;
+use soma_rpc::gas::NotEnough;
+
+use crate::payment::PaymentError;
 
 /// Exit codes besides 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +101,152 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+impl Failure {
+    /// A transaction that the chain executed and failed.
+    pub(crate) fn on_chain(error: &ExecutionFailure, digest: TransactionDigest) -> Self {
+        let mut failure = Self::new(error.name(), error.to_string()).with_digest(digest);
+        failure.report.hint = failure_hint(error.name()).map(str::to_owned);
+        failure
+    }
+}
+
+impl Failure {
+    /// A step that its checks forbid: everything that is wrong, at once.
+    fn refused(report: &soma_model::Report) -> Self {
+        let errors: Vec<_> = report.errors().collect();
+        let name = |finding: &soma_model::Finding| {
+            finding.failure.unwrap_or(finding.check.as_str()).to_owned()
+        };
+        let kind = report.failure().map_or("CheckFailed", |name| name);
+        match errors.as_slice() {
+            [one] => {
+                let mut failure = Self::new(kind, format!("{}: {}", name(one), one.message));
+                let hint = one.remedy.clone();
+                failure.report.hint = hint.or_else(|| failure_hint(kind).map(str::to_owned));
+                failure
+            }
+            many => {
+                Self::new(kind, format!("{} checks failed, nothing was sent\n{report}", many.len()))
+            }
+        }
+    }
+}
+
+/// What to do after a failure that the chain gave this name.
+pub(crate) fn failure_hint(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "ModelNotFound" => {
+            "no such model, or not one that takes stake; soma model list shows the models"
+        }
+        "NotModelOwner" => {
+            "only the owner may do this: soma model info shows the owner, soma wallet switch the account"
+        }
+        "ModelNotActive" => "soma model info shows the present status",
+        "ModelNotPending" => {
+            "it is not committed: unknown, already active, or inactive; soma model info shows it"
+        }
+        "ModelRevealEpochMismatch" => {
+            "a reveal is legal in the epoch after the commit only; soma model info shows the window"
+        }
+        "ModelWeightsUrlMismatch" => {
+            "the hash of the URL is not the one committed to; it stays committed: try again with the right URL in this epoch"
+        }
+        "ModelNoPendingUpdate" => "there is no update to reveal: none was committed, or it expired",
+        "ModelArchitectureVersionMismatch" => {
+            "leave --architecture-version out: it is then asked from the network"
+        }
+        "ModelCommissionRateTooHigh" => "basis points: 500 is 5 %, 10000 the most",
+        "ModelMinStakeNotMet" => "soma status shows the minimum",
+        "InsufficientCoinBalance" | "InsufficientGas" => {
+            "soma faucet gives coins on a test network; soma merge-coins joins small ones"
+        }
+        "EmbeddingDimensionMismatch" => "soma status shows the length that the network wants",
+        "ValidatorNotFound" => "no validator has this address",
+        "StakingPoolNotFound" => "the receipt's pool is gone",
+        "ObjectNotFound" | "InvalidOwnership" | "InvalidObjectType" => {
+            "soma objects list shows what the account owns"
+        }
+        _ => return None,
+    })
+}
+
+impl From<soma_rpc::Error> for Failure {
+    fn from(error: soma_rpc::Error) -> Self {
+        use soma_rpc::Error;
+        let hint = error.hint().map(str::to_owned);
+        let mut failure = match &error {
+            Error::NotEnough(short) => return not_enough(short),
+            Error::OutcomeUnknown { digest, .. } => Self::from_error("OutcomeUnknown", &error)
+                .with_digest(*digest)
+                .with_exit(Exit::Unknown),
+            _ => Self::from_error(&variant(&error), &error),
+        };
+        failure.report.hint = match &error {
+            Error::OutcomeUnknown { digest, .. } => {
+                Some(format!("soma tx info {digest} settles it; do not send it anew blindly"))
+            }
+            _ => hint,
+        };
+        failure
+    }
+}
+
+impl From<soma_model::Error> for Failure {
+    fn from(error: soma_model::Error) -> Self {
+        use soma_model::Error;
+        match error {
+            Error::Refused(report) => Self::refused(&report),
+            Error::Rpc(error) => error.into(),
+            Error::Storage(error) => error.into(),
+            error => {
+                let kind = match &error {
+                    Error::UnknownModel(_) => "ModelNotFound".to_owned(),
+                    error => error.failure().map_or_else(|| variant(error), str::to_owned),
+                };
+                let failure = Self::from_error(&kind, &error);
+                match error.hint() {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
+                }
+            }
+        }
+    }
+}
+
+impl From<soma_storage::Error> for Failure {
+    fn from(error: soma_storage::Error) -> Self {
+        Self::from_error(&variant(&error), &error)
+    }
+}
+
+impl From<PaymentError> for Failure {
+    fn from(error: PaymentError) -> Self {
+        match &error {
+            PaymentError::NotEnough(short) => not_enough(short),
+            PaymentError::UnknownCoin { .. } => Self::from_error("ObjectNotFound", &error)
+                .with_hint("soma objects gas shows the coins"),
+            PaymentError::NoOtherCoin { .. } => Self::from_error("InsufficientGas", &error)
+                .with_hint("stake a part of it with --amount, or get another coin: soma faucet"),
+        }
+    }
+}
+
+fn not_enough(short: &NotEnough) -> Failure {
+    let amount = |shannons| crate::output::format::exact(shannons);
+    let message = format!(
+        "not enough money: {} needed, {} present in {} coins, {} missing",
+        amount(short.needed),
+        amount(short.present),
+        short.coins,
+        amount(short.missing())
+    );
+    let hint = match short.mergeable {
+        true => "it is spread over too many coins: soma merge-coins joins them",
+        false => "soma faucet gives coins on a test network",
+    };
+    Failure::new("InsufficientCoinBalance", message).with_hint(hint)
 }
 
 impl From<soma_wallet::Error> for Failure {

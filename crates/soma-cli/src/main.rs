@@ -16,10 +16,14 @@ mod commands;
 mod context;
 /// What is told when something goes wrong, and the exit code.
 mod error;
+/// Logs, on standard error.
+mod logging;
 /// Results on standard output, in text or JSON.
 mod output;
 /// How values are written on the command line.
 mod parse;
+/// Which coins a transaction takes its money from, and which pay its fee.
+mod payment;
 /// Progress bars on standard error.
 mod progress;
 /// Questions on the terminal.

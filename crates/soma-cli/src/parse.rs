@@ -3,8 +3,6 @@
 //! Each function is a parser for one flag or argument; its error says what was
 //! expected and what was found, and clap adds the name of the flag.
 
-use std::str::FromStr;
-
 use soma_proto::{Amount, Commitment, DecryptionKey, ObjectId};
 
 /// A commitment or checksum: 32 bytes in hex or Base58.
@@ -13,8 +11,9 @@ pub(crate) fn hash(text: &str) -> Result<Commitment, String> {
 }
 
 /// A key, under the rules of [`hash()`]. The text never appears in the error.
-pub(crate) fn key(text: &str) -> Result<DecryptionKey, String> {
-    DecryptionKey::from_hex_or_base58(text.trim()).map_err(|_| not_32_bytes(text.trim()))
+pub(crate) fn key(secret: &Secret) -> Result<DecryptionKey, String> {
+    let text = secret.expose().trim();
+    DecryptionKey::from_hex_or_base58(text).map_err(|_| not_32_bytes(text))
 }
 
 /// An object id with all of its digits: a cut-off paste would name another object.
@@ -38,35 +37,14 @@ pub(crate) fn positive_amount(text: &str) -> Result<Amount, String> {
     Ok(amount)
 }
 
-/// Comma-separated 32-bit floats, blanks around them allowed.
-pub(crate) fn embedding(text: &str) -> Result<Vec<f32>, String> {
-    if text.trim().is_empty() {
-        return Err("an embedding has at least one number".to_owned());
-    }
-    text.split(',')
-        .enumerate()
-        .map(|(i, number)| {
-            let number = number.trim();
-            match number.parse::<f32>() {
-                Ok(value) if value.is_finite() => Ok(value),
-                Ok(_) => Err(format!("number {} is {number}, which is not finite", i + 1)),
-                Err(_) if number.is_empty() => Err(format!("number {} is missing", i + 1)),
-                Err(_) => Err(format!("number {} is not a decimal number: {number:?}", i + 1)),
-            }
-        })
-        .collect()
-}
-
-/// Wraps the parsed list, since clap takes a bare `Vec` for a repeated flag.
+/// The numbers of an embedding. A type of its own, since clap takes a bare `Vec`
+/// for a repeated flag.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Embedding(pub(crate) Vec<f32>);
 
-impl FromStr for Embedding {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        embedding(text).map(Self)
-    }
+/// Comma-separated 32-bit floats, blanks around them allowed.
+pub(crate) fn embedding(text: &str) -> Result<Embedding, soma_model::Error> {
+    soma_model::embedding::parse(text).map(Embedding)
 }
 
 /// A secret as it was typed. Not shown by `Debug`, and never echoed by clap,
@@ -134,12 +112,12 @@ mod tests {
 
     #[test]
     fn a_key_is_not_echoed() {
-        assert!(!key("deadbeef").unwrap_err().contains("deadbeef"));
+        assert!(!key(&"deadbeef".into()).unwrap_err().contains("deadbeef"));
     }
 
     #[test]
     fn embeddings_are_lists_of_finite_numbers() {
-        assert_eq!(embedding("-0.1, 2 ,3e-1"), Ok(vec![-0.1, 2.0, 0.3]));
+        assert_eq!(embedding("-0.1, 2 ,3e-1").unwrap(), Embedding(vec![-0.1, 2.0, 0.3]));
         for wrong in ["", " ", "1,,2", "1,NaN", "inf", "1,x", "--json"] {
             assert!(embedding(wrong).is_err(), "{wrong:?}");
         }

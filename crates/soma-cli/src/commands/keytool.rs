@@ -13,7 +13,7 @@ use soma_wallet::{
 };
 use zeroize::Zeroizing;
 
-use super::wallet::key_scheme;
+use super::wallet::KeyScheme;
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::output::{Page, Report};
@@ -55,9 +55,8 @@ enum KeytoolCommand {
 Example:
   soma keytool generate ed25519")]
 struct GenerateArgs {
-    /// The kind of key: ed25519.
-    #[arg(value_parser = key_scheme)]
-    scheme: (),
+    /// The kind of key.
+    scheme: KeyScheme,
     /// The key's place under the phrase.
     #[arg(default_value_t)]
     path: DerivationPath,
@@ -70,9 +69,8 @@ struct GenerateArgs {
 struct ImportArgs {
     /// Recovery phrase or `somaprivkey...` text; `-` reads it from standard input.
     secret: Secret,
-    /// The kind of key: ed25519.
-    #[arg(value_parser = key_scheme)]
-    scheme: (),
+    /// The kind of key.
+    scheme: KeyScheme,
     /// The key's place, if the secret is a phrase.
     #[arg(default_value_t)]
     path: DerivationPath,
@@ -153,7 +151,7 @@ pub(crate) fn run(args: KeytoolArgs, context: &Context) -> Result<()> {
 }
 
 fn generate(args: &GenerateArgs, context: &Context) -> Result<()> {
-    let () = args.scheme;
+    let KeyScheme::Ed25519 = args.scheme;
     let mnemonic = Mnemonic::generate(args.word_length)?;
     let key = mnemonic.key(&args.path);
     let path = secret::write_key_file(Path::new("."), &key)?;
@@ -162,7 +160,7 @@ fn generate(args: &GenerateArgs, context: &Context) -> Result<()> {
 }
 
 fn import(args: ImportArgs, store: Option<&Path>, context: &Context) -> Result<()> {
-    let () = args.scheme;
+    let KeyScheme::Ed25519 = args.scheme;
     let typed;
     let text = match args.secret.expose() {
         "-" => {

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use soma_proto::Address;
 use soma_wallet::{Alias, CreatedKey, DerivationPath, Identity, NewKey, WordCount};
@@ -59,14 +59,22 @@ struct NewArgs {
     #[arg(long)]
     alias: Option<Alias>,
     /// The kind of key.
-    #[arg(long, value_name = "SCHEME", default_value = "ed25519", value_parser = key_scheme)]
-    key_scheme: (),
+    #[arg(long, value_name = "SCHEME", value_enum, default_value_t)]
+    key_scheme: KeyScheme,
     /// Length of the recovery phrase.
     #[arg(long, default_value_t, value_name = "WORDS")]
     word_length: WordCount,
     /// Its place under the phrase.
     #[arg(long, default_value_t, value_name = "PATH")]
     derivation_path: DerivationPath,
+}
+
+/// The kinds of key that accounts can have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum KeyScheme {
+    /// Ed25519.
+    #[default]
+    Ed25519,
 }
 
 #[derive(Debug, Args)]
@@ -103,11 +111,6 @@ struct ExportArgs {
     identity: Option<Identity>,
 }
 
-/// Accounts have one kind of key, so a scheme that is read says nothing more.
-pub(super) fn key_scheme(text: &str) -> Result<(), soma_wallet::Error> {
-    soma_wallet::keytool::check_scheme(text)
-}
-
 /// Runs a command of the group.
 pub(crate) fn run(args: WalletArgs, context: &Context) -> Result<()> {
     match args.command {
@@ -139,7 +142,7 @@ fn list(args: &ListArgs, context: &Context) -> Result<()> {
 }
 
 fn new(args: NewArgs, context: &Context) -> Result<()> {
-    let () = args.key_scheme;
+    let KeyScheme::Ed25519 = args.key_scheme;
     let key = NewKey { alias: args.alias, words: args.word_length, path: args.derivation_path };
     let created = match context.existing_wallet()? {
         Some(mut wallet) => wallet.new_key(key)?,

@@ -87,12 +87,16 @@ pub(crate) fn rfc3339(unix_ms: u64) -> Option<String> {
 /// A point in time for people: local time with its offset.
 pub(crate) fn local_time(unix_ms: u64) -> String {
     let time = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    match time {
-        Some(time) => {
-            time.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
-        }
-        None => format!("{unix_ms} ms after 1970"),
-    }
+    time.map_or_else(|| format!("{unix_ms} ms after 1970"), local)
+}
+
+/// RFC 3339 in local time.
+pub(crate) fn local_text(rfc3339: &str) -> String {
+    rfc3339.parse().map_or_else(|_| rfc3339.to_owned(), local)
+}
+
+fn local(time: Timestamp) -> String {
+    time.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl Output {
     /// Prints the result of a command.
     pub(crate) fn print(self, report: &impl Report) -> Result<()> {
         match self.mode {
-            Mode::Json => self.line(&to_json(report)),
+            Mode::Json => write_stdout(format!("{}\n", to_json(report)).as_bytes()),
             Mode::Text => {
                 let mut page = Page::new(colour(&io::stdout()));
                 report.text(&mut page);
@@ -77,9 +77,15 @@ impl Output {
         Ok(())
     }
 
-    /// Prints one line to standard output, whatever the mode.
-    pub(crate) fn line(self, line: &str) -> Result<()> {
-        write_stdout(format!("{line}\n").as_bytes())
+    /// Prints what a service has to say when it is ready; JSON takes one line.
+    pub(crate) fn print_line(self, report: &impl Report) -> Result<()> {
+        match self.mode {
+            Mode::Json => {
+                let json = serde_json::to_string(report).expect("reports have a JSON form");
+                write_stdout(format!("{json}\n").as_bytes())
+            }
+            Mode::Text => self.print(report),
+        }
     }
 
     /// Tells something that is not the result.

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use soma_proto::effects::{TransactionEffects, WrittenObject};
 use soma_proto::{Address, ObjectDigest, ObjectId, ObjectRef, Owner, TransactionDigest};
+use soma_rpc::{BalanceChange, Executed, Simulated};
 
 use super::page::{GREEN, Page, RED};
 use super::{Report, format};
@@ -72,6 +73,21 @@ impl From<Owner> for OwnerReport {
     }
 }
 
+impl OwnerReport {
+    /// The owner in full.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::AddressOwner { address } => address.to_string(),
+            Self::Shared { .. } => "shared".to_owned(),
+            Self::Immutable => "immutable".to_owned(),
+        }
+    }
+
+    fn short_text(&self) -> String {
+        format::short(self.text())
+    }
+}
+
 /// A created or changed object.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ObjectReport {
@@ -108,9 +124,9 @@ pub(crate) struct FeeReport {
 
 /// A change of somebody's balance, in shannons.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct BalanceChangeReport {
-    pub(crate) address: Address,
-    pub(crate) amount: i128,
+struct BalanceChangeReport {
+    address: Address,
+    amount: i128,
 }
 
 /// What changed, in lists.
@@ -165,18 +181,15 @@ pub(crate) struct TransactionReport {
 
 impl TransactionReport {
     /// The report on a transaction in a checkpoint.
-    pub(crate) fn new(
-        effects: &TransactionEffects,
-        checkpoint: Option<u64>,
-        balance_changes: Vec<BalanceChangeReport>,
-    ) -> Self {
+    pub(crate) fn new(executed: &Executed) -> Self {
+        let effects = &executed.effects;
         let fields = effects.v1();
         let fee = fields.transaction_fee;
         Self {
             digest: fields.transaction_digest,
             status: Status::of(effects),
             executed_epoch: fields.executed_epoch,
-            checkpoint,
+            checkpoint: executed.checkpoint,
             timestamp: None,
             fee: FeeReport {
                 base_fee: fee.base_fee,
@@ -186,13 +199,13 @@ impl TransactionReport {
             },
             changes: Changes::of(effects),
             gas_object: effects.gas_object().and_then(|(_, object)| object).map(Into::into),
-            balance_changes,
+            balance_changes: balance_changes(&executed.balance_changes),
         }
     }
 
-    /// Adds the time of the checkpoint, in milliseconds since 1970.
-    pub(crate) fn with_timestamp(mut self, unix_ms: Option<u64>) -> Self {
-        self.timestamp = unix_ms.and_then(format::rfc3339);
+    /// Adds the time of the checkpoint.
+    pub(crate) fn with_timestamp(mut self, executed: &Executed) -> Self {
+        self.timestamp = executed.timestamp_ms.and_then(format::rfc3339);
         self
     }
 }
@@ -246,16 +259,14 @@ struct SimulatedChanges {
 
 impl SimulationReport {
     /// The report on a transaction that was tried out.
-    pub(crate) fn new(
-        effects: &TransactionEffects,
-        balance_changes: Vec<BalanceChangeReport>,
-    ) -> Self {
+    pub(crate) fn new(simulated: &Simulated) -> Self {
+        let effects = &simulated.effects;
         let Changes { created, mutated, deleted } = Changes::of(effects);
         Self {
             status: Status::of(effects),
             gas_used: effects.v1().transaction_fee.total_fee,
             lists: SimulatedChanges { created, mutated, deleted },
-            balance_changes,
+            balance_changes: balance_changes(&simulated.balance_changes),
         }
     }
 }
@@ -281,7 +292,7 @@ impl Report for SimulationReport {
 fn changed_objects(page: &mut Page, changes: &Changes, gas: Option<&ObjectReport>) {
     let row = |what: &str, object: &ObjectReport| {
         let version = object.version.to_string();
-        [what.to_owned(), object.object_id.to_string(), version, owner(&object.owner)]
+        [what.to_owned(), object.object_id.to_string(), version, object.owner.short_text()]
     };
     let created = changes.created.iter().map(|object| row("created", object));
     let mutated = changes.mutated.iter().map(|object| row("changed", object));
@@ -297,12 +308,11 @@ fn changed_objects(page: &mut Page, changes: &Changes, gas: Option<&ObjectReport
     }
 }
 
-fn owner(owner: &OwnerReport) -> String {
-    match owner {
-        OwnerReport::AddressOwner { address } => format::short(address),
-        OwnerReport::Shared { .. } => "shared".to_owned(),
-        OwnerReport::Immutable => "immutable".to_owned(),
-    }
+fn balance_changes(changes: &[BalanceChange]) -> Vec<BalanceChangeReport> {
+    changes
+        .iter()
+        .map(|&BalanceChange { address, amount }| BalanceChangeReport { address, amount })
+        .collect()
 }
 
 fn balance_lines(page: &mut Page, changes: &[BalanceChangeReport]) {

@@ -1,0 +1,73 @@
+//! `soma model`: commit, reveal, update and look at models.
+
+mod args;
+mod download;
+mod show;
+mod steps;
+
+use serde::Serialize;
+use soma_model::{NewIds, new_ids};
+
+pub(crate) use self::args::ModelArgs;
+use self::args::ModelCommand;
+use crate::context::{Context, block_on};
+use crate::error::{Failure, Result};
+use crate::output::{Page, Report};
+use crate::transact::TransactionArgs;
+
+/// Runs a command of the group.
+pub(crate) fn run(args: ModelArgs, context: &Context) -> Result<()> {
+    let flags = &args.transaction;
+    let only_reads = || refuse_flags(flags);
+    block_on(async {
+        match args.command {
+            ModelCommand::Commit(args) => steps::commit(args, flags, context).await,
+            ModelCommand::Reveal(args) => steps::reveal(args, flags, context).await,
+            ModelCommand::UpdateCommit(args) => steps::update_commit(&args, flags, context).await,
+            ModelCommand::UpdateReveal(args) => steps::update_reveal(args, flags, context).await,
+            ModelCommand::SetCommissionRate(args) => {
+                steps::set_commission_rate(&args, flags, context).await
+            }
+            ModelCommand::Deactivate(args) => steps::deactivate(&args, flags, context).await,
+            ModelCommand::Info(args) => {
+                only_reads()?;
+                show::info(&args, context).await
+            }
+            ModelCommand::List(args) => {
+                only_reads()?;
+                show::list(&args, context).await
+            }
+            ModelCommand::Download(args) => {
+                only_reads()?;
+                download::run(args, context).await
+            }
+            ModelCommand::NewId => {
+                only_reads()?;
+                context.out.print(&NewIdReport(new_ids()))
+            }
+        }
+    })
+}
+
+/// The flags stand before the subcommand too, so clap takes them for every one.
+fn refuse_flags(flags: &TransactionArgs) -> Result<()> {
+    match flags.is_plain() {
+        true => Ok(()),
+        false => Err(Failure::usage(
+            "this command sends no transaction, so it takes no transaction options",
+        )),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct NewIdReport(NewIds);
+
+impl Report for NewIdReport {
+    fn text(&self, page: &mut Page) {
+        page.fields(&[
+            ("model id", self.0.model_id.to_string()),
+            ("staking pool id", self.0.staking_pool_id.to_string()),
+        ]);
+    }
+}
