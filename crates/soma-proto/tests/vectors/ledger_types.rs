@@ -9,7 +9,7 @@ use soma_proto::effects::{ExecutionFailure, ExecutionStatus, TransactionEffects}
 use soma_proto::merkle::InclusionProof;
 use soma_proto::object::StakedSoma;
 use soma_proto::signature::{Intent, MultiSigPublicKey, UserSignature};
-use soma_proto::system_state::SystemState;
+use soma_proto::system_state::{SystemParameters, SystemState};
 use soma_proto::target::{Challenge, Target};
 use soma_proto::{Object, SignedTransaction, TransactionKind};
 
@@ -49,7 +49,10 @@ fn ledger_types() {
             let root = entry.at("root_base58").parse();
             check::<InclusionProof>(entry).verify(&root).unwrap();
         }
-        "SystemState" => drop(check::<SystemState>(entry)),
+        "SystemState" => {
+            let state = check::<SystemState>(entry);
+            assert_eq!(state.v1().parameters, SystemParameters::v1());
+        }
         "TargetV1" => drop(check::<Target>(entry)),
         "ChallengeV1" => drop(check::<Challenge>(entry)),
         "MultiSigPublicKey" => {
