@@ -52,7 +52,9 @@ pub const FULL_OBJECT: &[&str] =
     &["object_id", "version", "digest", "object_type", "owner", "contents", "previous_transaction"];
 
 /// Everything below a field that is listed itself.
-static EVERYTHING: MaskTree = MaskTree { all: true, children: BTreeMap::new() };
+static EVERYTHING: MaskTree = MaskTree::everything();
+/// Nothing below a field that is not listed.
+static NOTHING: MaskTree = MaskTree::nothing();
 
 /// A message that masks apply to, with its fields.
 #[derive(Debug)]
@@ -140,7 +142,7 @@ impl Message {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaskTree {
     all: bool,
-    children: BTreeMap<String, MaskTree>,
+    children: BTreeMap<String, Self>,
 }
 
 impl MaskTree {
@@ -198,6 +200,11 @@ impl MaskTree {
     /// What is selected below the field; `None` if the field is not selected.
     pub fn child(&self, field: &str) -> Option<&Self> {
         if self.all { Some(&EVERYTHING) } else { self.children.get(field) }
+    }
+
+    /// What is selected below the field: nothing if the field is not selected.
+    pub fn below(&self, field: &str) -> &Self {
+        self.child(field).unwrap_or(&NOTHING)
     }
 
     /// Whether every field is selected.

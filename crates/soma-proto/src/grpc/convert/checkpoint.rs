@@ -39,18 +39,17 @@ pub struct CheckpointView<'a> {
 /// Of a checkpoint what the mask selects.
 pub fn checkpoint_message(checkpoint: &CheckpointView<'_>, mask: &MaskTree) -> pb::Checkpoint {
     let CertifiedCheckpointSummary { summary, auth_signature } = checkpoint.summary;
-    let below = |field: &str| mask.child(field).cloned().unwrap_or_default();
     masked!(
         mask,
         pb::Checkpoint {
             sequence_number: Some(summary.sequence_number),
             digest: Some(checkpoint.digest.to_string()),
-            summary: Some(summary_message(summary, &below("summary"))),
+            summary: Some(summary_message(summary, mask.below("summary"))),
             signature: Some(auth_signature.into()),
-            contents: checkpoint.contents.map(|c| contents_message(c, &below("contents"))),
+            contents: checkpoint.contents.map(|c| contents_message(c, mask.below("contents"))),
             transactions: {
-                let mask = below("transactions");
-                let message = |executed| executed_transaction_message(executed, &mask);
+                let mask = mask.below("transactions");
+                let message = |executed| executed_transaction_message(executed, mask);
                 checkpoint.transactions.iter().map(message).collect()
             },
             objects: mask

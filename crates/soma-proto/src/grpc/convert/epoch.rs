@@ -75,7 +75,6 @@ pub struct EpochView<'a> {
 
 /// Of an epoch what the mask selects. `last_checkpoint` is never filled.
 pub fn epoch_message(epoch: &EpochView<'_>, mask: &MaskTree) -> pb::Epoch {
-    let below = |field: &str| mask.child(field).cloned().unwrap_or_default();
     masked!(
         mask,
         pb::Epoch {
@@ -83,14 +82,14 @@ pub fn epoch_message(epoch: &EpochView<'_>, mask: &MaskTree) -> pb::Epoch {
             committee: epoch.committee.map(Into::into),
             system_state: epoch
                 .system_state
-                .map(|s| system_state_message(s, &below("system_state"))),
+                .map(|s| system_state_message(s, mask.below("system_state"))),
             first_checkpoint: epoch.first_checkpoint,
             last_checkpoint: None,
             start: epoch.start_ms.map(timestamp),
             end: epoch.end_ms.map(timestamp),
             protocol_config: epoch
                 .protocol_version
-                .map(|version| protocol_config_message(version, &below("protocol_config"))),
+                .map(|version| protocol_config_message(version, mask.below("protocol_config"))),
         }
     )
 }

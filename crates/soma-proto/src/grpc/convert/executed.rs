@@ -67,22 +67,21 @@ pub fn executed_transaction_message(
     executed: &ExecutedTransactionView<'_>,
     mask: &MaskTree,
 ) -> pb::ExecutedTransaction {
-    let below = |field: &str| mask.child(field).cloned().unwrap_or_default();
     masked!(
         mask,
         pb::ExecutedTransaction {
             digest: Some(executed.digest.to_string()),
             transaction: executed
                 .transaction
-                .map(|t| transaction_message(t, &below("transaction"))),
+                .map(|t| transaction_message(t, mask.below("transaction"))),
             signatures: {
-                let mask = below("signatures");
-                executed.signatures.iter().map(|s| signature_message(s, &mask)).collect()
+                let mask = mask.below("signatures");
+                executed.signatures.iter().map(|s| signature_message(s, mask)).collect()
             },
             effects: executed.effects.map(|e| effects_message(
                 e,
                 executed.object_type,
-                &below("effects")
+                mask.below("effects")
             )),
             checkpoint: executed.checkpoint,
             timestamp: executed.timestamp_ms.map(timestamp),

@@ -24,19 +24,27 @@ use crate::{Address, Error, ObjectId, Result, Tensor};
 /// far larger than everything else.
 pub fn system_state_message(state: &SystemState, mask: &MaskTree) -> pb::SystemState {
     let state = state.v1();
-    let below = |field: &str| mask.child(field).cloned().unwrap_or_default();
     masked!(
         mask,
         pb::SystemState {
             epoch: Some(state.epoch),
             epoch_start_timestamp_ms: Some(state.epoch_start_timestamp_ms),
             protocol_version: Some(state.protocol_version),
-            parameters: Some(parameters_message(&state.parameters, &below("parameters"))),
-            validators: Some(validators_message(&state.validators, &below("validators"))),
+            parameters: Some(parameters_message(&state.parameters, mask.below("parameters"))),
+            validators: Some(validators_message(&state.validators, mask.below("validators"))),
             validator_report_records: reports_message(&state.validator_report_records),
-            emission_pool: Some(emission_message(&state.emission_pool, &below("emission_pool"))),
-            model_registry: Some(registry_message(&state.model_registry, &below("model_registry"))),
-            target_state: Some(target_state_message(&state.target_state, &below("target_state"))),
+            emission_pool: Some(emission_message(
+                &state.emission_pool,
+                mask.below("emission_pool")
+            )),
+            model_registry: Some(registry_message(
+                &state.model_registry,
+                mask.below("model_registry")
+            )),
+            target_state: Some(target_state_message(
+                &state.target_state,
+                mask.below("target_state")
+            )),
             submission_report_records: BTreeMap::new(),
             safe_mode: Some(state.safe_mode),
             safe_mode_accumulated_fees: Some(state.safe_mode_accumulated_fees),
