@@ -1,0 +1,87 @@
+//! Where the database keeps its bytes when that is not simply a synced file.
+
+use std::io;
+
+use redb::StorageBackend;
+use redb::backends::FileBackend;
+
+/// A file that is never synced.
+///
+/// For a chain that is gone at exit there is nothing to save from a power
+/// failure, and without syncs a transaction takes a fraction of the time.
+#[derive(Debug)]
+pub(super) struct Unsynced(pub(super) FileBackend);
+
+impl StorageBackend for Unsynced {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.0.close()
+    }
+}
+
+/// A file that fails after a number of operations, for tests: from then on
+/// nothing is written any more, as if the machine had stopped there.
+#[cfg(test)]
+#[derive(Debug)]
+pub(super) struct Failing {
+    pub(super) file: FileBackend,
+    pub(super) left: std::sync::atomic::AtomicU64,
+}
+
+#[cfg(test)]
+impl Failing {
+    fn step(&self) -> io::Result<()> {
+        use std::sync::atomic::Ordering::SeqCst;
+        let had = self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        had.map(drop).map_err(|_| io::Error::other("the store fails from here on"))
+    }
+}
+
+#[cfg(test)]
+impl StorageBackend for Failing {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.step()?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.step()?;
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.step()?;
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}
