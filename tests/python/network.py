@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 SOMA = os.environ.get("SOMA_BIN", "target/debug/soma")
 DAY_MS = 86_400_000
@@ -18,7 +18,6 @@ class Network:
 
     process: subprocess.Popen
     ready: dict
-    calls: list = field(default_factory=list)
 
     @property
     def rpc_url(self):
@@ -36,10 +35,6 @@ class Network:
     def scoring_url(self):
         return self.ready["scoring_url"]
 
-    @property
-    def files_url(self):
-        return self.ready["files_url"]
-
     def stop(self):
         self.process.send_signal(signal.SIGINT)
         try:
@@ -56,7 +51,7 @@ def start(*flags, ports=("0", "127.0.0.1:0"), epoch_duration_ms=DAY_MS):
     if ports is not None:
         rpc, faucet = ports
         command += ["--fullnode-rpc-port", rpc, f"--with-faucet={faucet}"]
-        command += ["--scoring-port", "0", "--admin-port", "0", "--files-port", "0"]
+        command += ["--scoring-port", "0", "--admin-port", "0"]
     process = subprocess.Popen(
         [*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

@@ -84,7 +84,7 @@ impl OwnNetwork {
             .args(["start", "localnet", "--force-regenesis", "--json"])
             .args(["--epoch-duration-ms", "86400000", "--embedding-dim", "4"])
             .args(["--fullnode-rpc-port", "0", "--with-faucet=127.0.0.1:0"])
-            .args(["--scoring-port", "0", "--admin-port", "0", "--files-port", "0"])
+            .args(["--scoring-port", "0", "--admin-port", "0"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
