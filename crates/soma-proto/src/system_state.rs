@@ -192,6 +192,7 @@ pub struct StakingPool {
     pub pool_token_balance: u64,
     /// Epoch to rate.
     #[cfg_attr(feature = "proptest", proptest(strategy = "crate::arbitrary::map()"))]
+    #[serde(serialize_with = "sorted_map::by_epoch::serialize")]
     pub exchange_rates: BTreeMap<u64, PoolTokenExchangeRate>,
     /// Shannons that join at the boundary.
     pub pending_stake: u64,
