@@ -409,7 +409,8 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let all = |map| BTreeMap::values(map).map(|bytes: &Box<[u8]>| &**bytes);
+        type Map = BTreeMap<ObjectId, Box<[u8]>>;
+        let all = |map| Map::values(map).map(AsRef::<[u8]>::as_ref);
         std::iter::once(&*self.before_models)
             .chain(all(&self.encoded.active))
             .chain(std::iter::once(&*self.before_pending))

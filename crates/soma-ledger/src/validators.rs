@@ -149,7 +149,7 @@ pub(crate) fn assign_voting_power(set: &mut ValidatorSet) {
     if count == 0 {
         return;
     }
-    let cap = TOTAL_VOTING_POWER.div_ceil(count).max(POWER_CAP).min(TOTAL_VOTING_POWER);
+    let cap = TOTAL_VOTING_POWER.div_ceil(count).clamp(POWER_CAP, TOTAL_VOTING_POWER);
     let total = total_stake(&set.validators);
     let mut order: Vec<_> = set.validators.iter_mut().collect();
     order.sort_by_key(|validator| {

@@ -1,0 +1,12 @@
+//! What a transaction does in each of the situations that the network's rules
+//! name: the tests bear the numbers of those situations.
+
+#![allow(missing_docs, reason = "the names of the tests say what they check")]
+
+mod coins;
+mod epochs;
+mod faucet;
+mod gas;
+mod models;
+mod staking;
+mod world;
