@@ -138,4 +138,77 @@ mod tests {
         assert_eq!(port("https://node.example:9443/"), Some(9443));
         assert_eq!(port("https://[2606::1]/"), Some(443));
     }
+
+    /// A proxy that opens one tunnel to nowhere; gives the request it got.
+    async fn proxy(
+        answer: &'static str,
+    ) -> (std::net::SocketAddr, tokio::task::JoinHandle<String>) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let heard = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(head).unwrap()
+        });
+        (address, heard)
+    }
+
+    async fn connect(proxies: Matcher, uri: &str) -> Result<TokioIo<TcpStream>, NotConnected> {
+        Connector::new(Duration::from_secs(5), Some(proxies)).call(uri.parse().unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn nodes_are_reached_through_a_tunnel() {
+        for (uri, target) in [
+            ("https://node.invalid/", "node.invalid:443"),
+            ("http://node.invalid/", "node.invalid:80"),
+        ] {
+            let (address, heard) = proxy("HTTP/1.1 200 OK\r\n\r\n").await;
+            let matcher =
+                Matcher::builder().all(format!("http://Aladdin:open%20sesame@{address}")).build();
+            connect(matcher, uri).await.unwrap();
+            let head = heard.await.unwrap();
+            assert!(head.starts_with(&format!("CONNECT {target} HTTP/1.1\r\n")), "{head}");
+            // The example of RFC 7617.
+            assert!(
+                head.contains("Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"),
+                "{head}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_refuses_is_no_connection() {
+        let (address, _heard) = proxy("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+        let matcher = Matcher::builder().all(format!("http://{address}")).build();
+        let error = connect(matcher, "https://node.invalid/").await.unwrap_err();
+        assert!(error.source().unwrap().to_string().contains("proxy authorization required"));
+    }
+
+    #[tokio::test]
+    async fn loopback_and_excepted_hosts_are_reached_straight() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/", listener.local_addr().unwrap());
+        // Nothing listens at the proxy's address.
+        let matcher = || Matcher::builder().all("http://127.0.0.1:1");
+        connect(matcher().build(), &uri).await.unwrap();
+        let error = connect(matcher().build(), "http://node.invalid/").await.unwrap_err();
+        assert!(error.source().unwrap().to_string().contains("tunnel"));
+        let error = connect(matcher().no("node.invalid").build(), "http://node.invalid/")
+            .await
+            .unwrap_err();
+        assert!(!error.source().unwrap().to_string().contains("tunnel"));
+    }
+
+    #[tokio::test]
+    async fn other_kinds_of_proxy_are_named() {
+        let matcher = Matcher::builder().all("socks5://127.0.0.1:1").build();
+        let error = connect(matcher, "https://node.invalid/").await.unwrap_err();
+        assert!(error.source().unwrap().to_string().contains("socks5"));
+    }
 }

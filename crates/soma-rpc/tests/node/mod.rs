@@ -85,6 +85,7 @@ pub(crate) struct Call {
     /// Paths of the read mask, if one was sent.
     pub(crate) mask: Option<Vec<String>>,
     pub(crate) authorization: Option<String>,
+    pub(crate) accepts: Option<String>,
 }
 
 impl Log {
@@ -123,9 +124,10 @@ impl Node {
         handler: &Option<Handler<Q, A>>,
         request: Request<Q>,
     ) -> Result<Response<A>, Status> {
-        let authorization =
-            request.metadata().get("authorization").map(|value| value.to_str().unwrap().to_owned());
-        let number = self.log.add(Call { name, mask, authorization });
+        let header =
+            |name| request.metadata().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (authorization, accepts) = (header("authorization"), header("grpc-accept-encoding"));
+        let number = self.log.add(Call { name, mask, authorization, accepts });
         match handler {
             Some(handler) => handler(number, request.into_inner()).await.map(Response::new),
             None => Err(Status::unimplemented(format!("no {name} here"))),
