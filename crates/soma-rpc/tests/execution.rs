@@ -550,10 +550,7 @@ async fn a_simulation_asks_one_level_higher() {
     let digest = transaction.digest();
     let running = Node {
         simulate: now(move |_, _| {
-            Ok(pb::SimulateTransactionResponse {
-                transaction: Some(executed(digest)),
-                ..Default::default()
-            })
+            Ok(pb::SimulateTransactionResponse { transaction: Some(executed(digest)) })
         }),
         ..Node::default()
     }
