@@ -11,7 +11,8 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    completions, env, faucet, keytool, model, money, objects, stake, status, tx, wallet, weights,
+    completions, demo, env, faucet, keytool, localnet, model, money, objects, stake, start, status,
+    tx, wallet, weights,
 };
 use crate::error::Failure;
 use crate::output::{Mode, Output};
@@ -109,6 +110,12 @@ pub(crate) enum Command {
     /// Look at transactions, or execute prepared ones.
     Tx(tx::TxArgs),
 
+    /// Start a local network or a faucet.
+    Start(start::StartArgs),
+    /// Steer a running local network.
+    Localnet(localnet::LocalnetArgs),
+    /// Register a model on an embedded network, from the file to the reveal.
+    Demo(demo::DemoArgs),
     /// Write a completion script to standard output.
     Completions(completions::CompletionsArgs),
 }

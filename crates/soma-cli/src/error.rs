@@ -217,7 +217,26 @@ impl From<soma_model::Error> for Failure {
 
 impl From<soma_storage::Error> for Failure {
     fn from(error: soma_storage::Error) -> Self {
-        Self::from_error(&variant(&error), &error)
+        let failure = Self::from_error(&variant(&error), &error);
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<soma_localnet::Error> for Failure {
+    fn from(error: soma_localnet::Error) -> Self {
+        let failure = Self::from_error(&variant(&error), &error);
+        match error {
+            soma_localnet::Error::Config(_)
+            | soma_localnet::Error::Locked { .. }
+            | soma_localnet::Error::Foreign { .. }
+            | soma_localnet::Error::Damaged { .. } => {
+                failure.with_hint("--force-regenesis starts a throw-away network instead")
+            }
+            _ => failure,
+        }
     }
 }
 

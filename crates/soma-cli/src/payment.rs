@@ -4,7 +4,7 @@
 //! its own gas coin may use several: the chain merges them into the first one
 //! before it does anything else.
 
-use soma_proto::{Address, ObjectId, ObjectRef, TransactionKind};
+use soma_proto::{Address, ObjectId, ObjectRef, TransactionData, TransactionKind};
 use soma_rpc::gas::{self, Coin, FeeRates, NotEnough};
 
 /// Coins that `soma pay` takes by itself.
@@ -17,6 +17,13 @@ pub(crate) struct Payment {
     pub(crate) kind: TransactionKind,
     /// The coins that pay the fee.
     pub(crate) gas: Vec<ObjectRef>,
+}
+
+impl Payment {
+    /// The transaction, ready to be signed.
+    pub(crate) fn into_transaction(self, sender: Address) -> TransactionData {
+        TransactionData::new(self.kind, sender, self.gas)
+    }
 }
 
 /// Why no payment could be made up.

@@ -152,8 +152,7 @@ impl Sender {
 
     /// Runs a transaction in the mode that the flags ask for.
     pub(crate) async fn run(&self, payment: Payment, args: &TransactionArgs) -> Result<Outcome> {
-        let data = TransactionData::new(payment.kind, self.address, payment.gas);
-        self.run_data(data, args).await
+        self.run_data(payment.into_transaction(self.address), args).await
     }
 
     /// Runs a built transaction in the mode that the flags ask for.

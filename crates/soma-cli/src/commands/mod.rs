@@ -1,13 +1,16 @@
 //! What each command does, one module per group.
 
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod env;
 pub(crate) mod faucet;
 pub(crate) mod keytool;
+pub(crate) mod localnet;
 pub(crate) mod model;
 pub(crate) mod money;
 pub(crate) mod objects;
 pub(crate) mod stake;
+pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod tx;
 pub(crate) mod wallet;
@@ -21,7 +24,9 @@ use crate::output::Output;
 
 /// Runs a parsed command line.
 pub(crate) fn run(cli: Cli, output: Output) -> Result<()> {
-    logging::start(None);
+    if !matches!(cli.command, Command::Start(_)) {
+        logging::start(None);
+    }
     let context = Context::new(cli.global, output);
     match cli.command {
         Command::Model(args) => model::run(args, &context),
@@ -40,6 +45,9 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Status(args) => status::run(args, &context),
         Command::Objects(args) => objects::run(args, &context),
         Command::Tx(args) => tx::run(args, &context),
+        Command::Start(args) => start::run(args, &context),
+        Command::Localnet(args) => localnet::run(args, &context),
+        Command::Demo(args) => demo::run(args, &context),
         Command::Completions(args) => completions::run(args),
     }
 }
