@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
     sync::{
@@ -23,6 +23,7 @@ pub struct Input<'a>(Kind<'a>);
 enum Kind<'a> {
     Path(PathBuf),
     Opened(InputFile),
+    Bytes(String, &'a [u8]),
     Reader(String, Box<dyn Read + Send + 'a>),
 }
 
@@ -37,14 +38,36 @@ impl<'a> Input<'a> {
         Self(Kind::Opened(file))
     }
 
+    /// Bytes that are in memory already, or mapped there. `name` appears in errors.
+    ///
+    /// This crate maps no files itself: reading by position is as fast, and cannot fault
+    /// when somebody cuts the file short. Who maps one answers for that.
+    pub fn bytes(name: impl Into<String>, bytes: &'a [u8]) -> Self {
+        Self(Kind::Bytes(name.into(), bytes))
+    }
+
     /// Any reader, to its end. `name` appears in errors.
     pub fn reader(name: impl Into<String>, reader: impl Read + Send + 'a) -> Self {
         Self(Kind::Reader(name.into(), Box::new(reader)))
     }
 
+    /// Length in bytes, where it can be told without opening anything.
+    pub(crate) fn len_hint(&self) -> Option<u64> {
+        match &self.0 {
+            Kind::Path(path) => {
+                let found = fs::metadata(path).ok()?;
+                found.is_file().then_some(found.len())
+            }
+            Kind::Opened(file) => Some(file.len),
+            Kind::Bytes(_, bytes) => Some(bytes.len() as u64),
+            Kind::Reader(..) => None,
+        }
+    }
+
     pub(crate) fn into_source(self, chunk: ChunkSize) -> Result<Source<'a>, Error> {
         match self.0 {
             Kind::Opened(file) => Ok(Source::file(file, chunk)),
+            Kind::Bytes(name, bytes) => Ok(Source::bytes(name, bytes, chunk)),
             Kind::Reader(name, reader) => Ok(Source::stream(name, reader)),
             Kind::Path(path) => match InputFile::open_any(&path)? {
                 Opened::Regular(file) => Ok(Source::file(file, chunk)),
@@ -59,6 +82,7 @@ impl fmt::Debug for Input<'_> {
         match &self.0 {
             Kind::Path(path) => write!(f, "Input({})", path.display()),
             Kind::Opened(file) => write!(f, "Input({})", file.name),
+            Kind::Bytes(name, _) => write!(f, "Input(bytes {name})"),
             Kind::Reader(name, _) => write!(f, "Input(reader {name})"),
         }
     }
@@ -204,6 +228,7 @@ impl InputFile {
 /// Hands out the chunks of an input, to one worker or to several.
 pub(crate) enum Source<'a> {
     File { file: InputFile, chunk: u64, next: AtomicU64 },
+    Bytes { name: String, bytes: &'a [u8], chunk: u64, next: AtomicU64 },
     Stream { name: String, state: Mutex<Stream<'a>> },
 }
 
@@ -227,6 +252,10 @@ impl<'a> Source<'a> {
         Self::File { file, chunk: chunk.bytes() as u64, next: AtomicU64::new(0) }
     }
 
+    fn bytes(name: String, bytes: &'a [u8], chunk: ChunkSize) -> Self {
+        Self::Bytes { name, bytes, chunk: chunk.bytes() as u64, next: AtomicU64::new(0) }
+    }
+
     fn stream(name: String, reader: Box<dyn Read + Send + 'a>) -> Self {
         let state = Mutex::new(Stream { reader, next: 0, offset: 0, ended: false });
         Self::Stream { name, state }
@@ -236,14 +265,16 @@ impl<'a> Source<'a> {
     pub(crate) fn fill(&self, buffer: &mut [u8]) -> Result<Option<Extent>, Error> {
         match self {
             Self::File { file, chunk, next } => {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let offset = index.saturating_mul(*chunk);
-                if offset >= file.len {
-                    return Ok(None);
+                let Some(extent) = claim(next, *chunk, file.len) else { return Ok(None) };
+                file.read_exact_at(extent.offset, &mut buffer[..extent.len])?;
+                Ok(Some(extent))
+            }
+            Self::Bytes { bytes, chunk, next, .. } => {
+                let claimed = claim(next, *chunk, bytes.len() as u64);
+                if let Some(Extent { offset, len, .. }) = claimed {
+                    buffer[..len].copy_from_slice(&bytes[offset as usize..][..len]);
                 }
-                let len = (file.len - offset).min(*chunk) as usize;
-                file.read_exact_at(offset, &mut buffer[..len])?;
-                Ok(Some(Extent { index, offset, len }))
+                Ok(claimed)
             }
             Self::Stream { name, state } => {
                 let mut stream = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -256,7 +287,7 @@ impl<'a> Source<'a> {
     pub(crate) fn check_unchanged(&self) -> Result<(), Error> {
         match self {
             Self::File { file, .. } => file.check_unchanged(),
-            Self::Stream { .. } => Ok(()),
+            Self::Bytes { .. } | Self::Stream { .. } => Ok(()),
         }
     }
 
@@ -264,6 +295,7 @@ impl<'a> Source<'a> {
     pub(crate) fn len(&self) -> Option<u64> {
         match self {
             Self::File { file, .. } => Some(file.len),
+            Self::Bytes { bytes, .. } => Some(bytes.len() as u64),
             Self::Stream { .. } => None,
         }
     }
@@ -271,9 +303,16 @@ impl<'a> Source<'a> {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::File { file, .. } => &file.name,
-            Self::Stream { name, .. } => name,
+            Self::Bytes { name, .. } | Self::Stream { name, .. } => name,
         }
     }
+}
+
+/// Claims the next chunk of an input of known length.
+fn claim(next: &AtomicU64, chunk: u64, len: u64) -> Option<Extent> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    let offset = index.checked_mul(chunk).filter(|offset| *offset < len)?;
+    Some(Extent { index, offset, len: (len - offset).min(chunk) as usize })
 }
 
 impl Stream<'_> {

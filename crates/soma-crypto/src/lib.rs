@@ -3,8 +3,9 @@
 //!
 //! An owner of weights publishes a *ciphertext* and the Blake2b-256 of it, the
 //! *commitment*; a day later, the key. This crate makes the ciphertext and its commitment
-//! ([`seal`]), turns it back ([`open`]), measures what others serve ([`commitment`],
-//! [`commitments`]), and looks into a file before money is spent on it
+//! ([`seal`]), turns it back ([`open`]), measures what others serve ([`commitment`]),
+//! does each of these to many files at once ([`seal_many`], [`open_many`],
+//! [`commitments`], [`verify_many`]), and looks into a file before money is spent on it
 //! ([`safetensors`]). Reading, encrypting, hashing and writing overlap, so that a pass
 //! costs about what the hash alone costs; memory is bounded whatever the file's size.
 //!
@@ -76,7 +77,7 @@ pub use backend::{
     aes::{Backend, UnknownBackend},
     blake2b::HashKernel,
 };
-pub use batch::commitments;
+pub use batch::{OpenJob, SealJob, commitments, open_many, seal_many, verify_many};
 pub use blake2b::{Blake2b256, HashState, hash, hash_many};
 pub use chunk::{ChunkSize, open_chunk, seal_chunk};
 pub use cipher::Cipher;

@@ -36,6 +36,9 @@ pub(crate) fn run(
 ) -> Result<Commitment, Error> {
     let chunk_len = options.chunk.bytes();
     let threads = options.threads.get();
+    if let (Source::Bytes { bytes, .. }, Work::Measure) = (source, work) {
+        return measure(bytes, source, options);
+    }
     let commitment = match source.len() {
         Some(len) if len <= chunk_len as u64 => inline(source, work, sink, options, len as usize),
         _ if threads == 1 => inline(source, work, sink, options, chunk_len),
@@ -43,6 +46,13 @@ pub(crate) fn run(
     }?;
     source.check_unchanged()?;
     Ok(commitment)
+}
+
+/// Hashes bytes where they are.
+fn measure(bytes: &[u8], source: &Source<'_>, options: &Options<'_>) -> Result<Commitment, Error> {
+    let mut hash = OrderedHash::new(source, options);
+    bytes.chunks(options.chunk.bytes()).try_for_each(|chunk| hash.update(chunk))?;
+    Ok(hash.finish())
 }
 
 /// The pass on one thread: for small files, and for machines with one core.
@@ -54,7 +64,7 @@ fn inline(
     buffer_len: usize,
 ) -> Result<Commitment, Error> {
     let mut hash = OrderedHash::new(source, options);
-    let mut chunk = new_chunk(work, buffer_len);
+    let mut chunk = Chunk::new(buffer_len);
     while fill(source, work, &mut chunk)? {
         hash.update(chunk.ciphertext())?;
         if let Some(sink) = &mut sink {
@@ -71,7 +81,7 @@ fn threaded(
     options: &Options<'_>,
 ) -> Result<Commitment, Error> {
     let workers = worker_count(work, options);
-    let ring = Ring::new(new_chunks(source, work, options, workers), workers);
+    let ring = Ring::new(new_chunks(source, options, workers), workers);
     let ring_ref = &ring;
     let has_sink = sink.is_some();
     let commitment = thread::scope(|scope| {
@@ -140,44 +150,33 @@ fn write_behind(sink: &mut Sink<'_>, ring: &Ring) {
 }
 
 /// Reads the next chunk and puts the cipher over it. The pure part of the pass.
-fn fill(source: &Source<'_>, work: Work<'_>, chunk: &mut Chunk) -> Result<bool, Error> {
+pub(crate) fn fill(source: &Source<'_>, work: Work<'_>, chunk: &mut Chunk) -> Result<bool, Error> {
     let Some(extent) = source.fill(chunk.hashed.as_mut_slice())? else {
         return Ok(false);
     };
     chunk.extent = extent;
+    chunk.opened = matches!(work, Work::Open(_));
+    let len = chunk.hashed.as_slice().len();
     let bytes = &mut chunk.hashed.as_mut_slice()[..extent.len];
-    match (work, &mut chunk.plain) {
-        (Work::Measure, _) => {}
-        (Work::Seal(cipher), _) => cipher.apply(extent.offset, bytes)?,
-        (Work::Open(cipher), Some(plain)) => {
+    match work {
+        Work::Measure => {}
+        Work::Seal(cipher) => cipher.apply(extent.offset, bytes)?,
+        Work::Open(cipher) => {
+            let plain = chunk.plain.get_or_insert_with(|| Buffer::new(len));
             cipher.apply_to(extent.offset, bytes, &mut plain.as_mut_slice()[..extent.len])?;
         }
-        (Work::Open(_), None) => unreachable!("new_chunk gives an opening pass two buffers"),
     }
     Ok(true)
 }
 
-fn new_chunk(work: Work<'_>, len: usize) -> Chunk {
-    Chunk {
-        extent: Default::default(),
-        hashed: Buffer::new(len),
-        plain: matches!(work, Work::Open(_)).then(|| Buffer::new(len)),
-    }
-}
-
 /// As many chunks as the input needs, up to a full ring.
-fn new_chunks(
-    source: &Source<'_>,
-    work: Work<'_>,
-    options: &Options<'_>,
-    workers: usize,
-) -> Vec<Chunk> {
+fn new_chunks(source: &Source<'_>, options: &Options<'_>, workers: usize) -> Vec<Chunk> {
     let len = options.chunk.bytes();
     let ring = workers + CHUNKS_AHEAD;
     let needed =
         source.len().map_or(ring as u64, |total| total.div_ceil(len as u64).max(workers as u64));
     let count = needed.min(ring as u64);
-    (0..count).map(|_| new_chunk(work, len)).collect()
+    (0..count).map(|_| Chunk::new(len)).collect()
 }
 
 /// One worker outruns the hash several times over with a hardware cipher, and one more

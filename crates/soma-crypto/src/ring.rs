@@ -22,18 +22,27 @@ pub(crate) struct Chunk {
     pub(crate) extent: Extent,
     /// What the hash sees: always ciphertext.
     pub(crate) hashed: Buffer,
-    /// What is written instead of `hashed`, when a file is opened.
+    /// The plaintext beside it, once a file was opened with this chunk.
     pub(crate) plain: Option<Buffer>,
+    /// Whether the plaintext is what the output gets.
+    pub(crate) opened: bool,
 }
 
 impl Chunk {
+    pub(crate) fn new(len: usize) -> Self {
+        let extent = Extent::default();
+        Self { extent, hashed: Buffer::new(len), plain: None, opened: false }
+    }
+
     pub(crate) fn ciphertext(&self) -> &[u8] {
         &self.hashed.as_slice()[..self.extent.len]
     }
 
     pub(crate) fn output(&self) -> &[u8] {
-        let buffer = self.plain.as_ref().unwrap_or(&self.hashed);
-        &buffer.as_slice()[..self.extent.len]
+        match &self.plain {
+            Some(plain) if self.opened => &plain.as_slice()[..self.extent.len],
+            _ => self.ciphertext(),
+        }
     }
 }
 

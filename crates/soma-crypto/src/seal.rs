@@ -16,6 +16,18 @@ pub struct Commitment {
     pub digest: Digest,
 }
 
+impl Commitment {
+    /// Compares the digest with the one expected of the input `name`, if any is.
+    pub(crate) fn expect_digest(&self, expected: Option<Digest>, name: &str) -> Result<(), Error> {
+        match expected {
+            Some(expected) if expected != self.digest => {
+                Err(Error::DigestMismatch { name: name.into(), expected, found: self.digest })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Commitment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} bytes)", self.digest, self.size)
@@ -79,13 +91,7 @@ pub fn open(
     let source = input.into_source(options.chunk)?;
     let mut sink = output.into_sink(options)?;
     let commitment = pass::run(&source, Work::Open(&cipher), Some(&mut sink), options)?;
-    if let Some(expected) = expected.filter(|expected| *expected != commitment.digest) {
-        return Err(Error::DigestMismatch {
-            name: source.name().into(),
-            expected,
-            found: commitment.digest,
-        });
-    }
+    commitment.expect_digest(expected, source.name())?;
     sink.finish()?;
     Ok(commitment)
 }
@@ -99,7 +105,7 @@ pub fn commitment(input: Input<'_>, options: &Options<'_>) -> Result<Commitment,
     pass::run(&source, Work::Measure, None, options)
 }
 
-fn cipher(key: &Key, options: &Options<'_>) -> Result<Cipher, Error> {
+pub(crate) fn cipher(key: &Key, options: &Options<'_>) -> Result<Cipher, Error> {
     match options.backend {
         Some(backend) => Cipher::with_backend(key, backend),
         None => Ok(Cipher::new(key)),

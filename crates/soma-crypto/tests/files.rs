@@ -14,7 +14,8 @@ use std::{
 
 use soma_crypto::{
     Backend, ChunkSize, Cipher, Commitment, Durability, Error, Existing, Input, InputFile, Key,
-    Options, Output, commitment, commitments, hash, open, seal,
+    OpenJob, Options, Output, SealJob, commitment, commitments, hash, open, open_many, seal,
+    seal_many, verify_many,
 };
 use tempfile::{TempDir, tempdir};
 
@@ -99,6 +100,12 @@ fn every_way_in_and_out_gives_the_same_bytes() {
                 assert_eq!(seal(&key(), reader, writer, &options).unwrap(), promised);
                 assert!(piped == expected, "{case}");
 
+                let mut piped = Vec::new();
+                let bytes = Input::bytes("memory", &plain);
+                let writer = Output::writer("pipe", &mut piped);
+                assert_eq!(seal(&key(), bytes, writer, &options).unwrap(), promised);
+                assert!(piped == expected, "{case}");
+
                 let again = dir.path().join("again");
                 let expected = Some(promised.digest);
                 let found =
@@ -114,6 +121,8 @@ fn every_way_in_and_out_gives_the_same_bytes() {
 
                 let measured = commitment(Input::file(&sealed), &options).unwrap();
                 assert_eq!(measured, promised, "{case}");
+                let measured = commitment(Input::bytes("memory", &piped), &options);
+                assert_eq!(measured.unwrap(), promised, "{case}");
                 let measured = commitment(Input::reader("pipe", Dribble(&piped)), &options);
                 assert_eq!(measured.unwrap(), promised, "{case}");
             }
@@ -372,6 +381,84 @@ fn many_files_in_one_call() {
                 .map(|result| result.map(|found| (found.size, found.digest)).unwrap())
                 .collect();
             assert_eq!(found, expected, "{count} files, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn more_files_than_a_process_may_open() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("one");
+    fs::write(&path, "weights").unwrap();
+    let found = commitments((0..20_000).map(|_| Input::file(&path)), &Options::new());
+    assert_eq!(found.len(), 20_000);
+    assert!(found.iter().all(|found| found.as_ref().unwrap().digest == hash(b"weights")));
+}
+
+#[test]
+fn many_files_sealed_verified_and_opened() {
+    let keys: Vec<_> = (0..11).map(|i| Key::from_bytes([i; 32])).collect();
+    let plains: Vec<_> = (0..11).map(|i| painted(i * 50_021)).collect();
+    for threads in [1, 2, 4] {
+        let dir = tempdir().unwrap();
+        let sealed_at = |i: usize| dir.path().join(format!("sealed-{i:02}"));
+        let opened_at = |i: usize| dir.path().join(format!("opened-{i:02}"));
+        let options = small_chunks(threads);
+        // One output is taken, one input breaks.
+        fs::write(sealed_at(3), "precious").unwrap();
+        let jobs = (0..11).map(|i| SealJob {
+            key: &keys[i],
+            input: match i {
+                7 => Input::reader("burning", (&plains[7][..]).chain(Failing)),
+                _ => Input::bytes("memory", &plains[i]),
+            },
+            output: Output::file(sealed_at(i)),
+        });
+        let mut digests = Vec::new();
+        for (i, result) in seal_many(jobs, &options).into_iter().enumerate() {
+            let mut expected = plains[i].clone();
+            Cipher::new(&keys[i]).apply(0, &mut expected).unwrap();
+            digests.push(hash(&expected));
+            match i {
+                3 => assert!(matches!(result, Err(Error::OutputExists { .. }))),
+                7 => assert!(matches!(result, Err(Error::Read { .. }))),
+                _ => {
+                    let size = expected.len() as u64;
+                    assert_eq!(result.unwrap(), Commitment { size, digest: digests[i] });
+                    assert!(fs::read(sealed_at(i)).unwrap() == expected, "{i}");
+                }
+            }
+        }
+        assert_eq!(fs::read(sealed_at(3)).unwrap(), b"precious");
+        assert_eq!(names(&dir).len(), 10, "{:?}", names(&dir));
+
+        let verified =
+            verify_many((0..11).map(|i| (Input::file(sealed_at(i)), digests[i])), &options);
+        for (i, result) in verified.into_iter().enumerate() {
+            match i {
+                3 => assert!(matches!(
+                    result,
+                    Err(Error::DigestMismatch { expected, found, .. })
+                        if expected == digests[3] && found == hash(b"precious")
+                )),
+                7 => assert!(matches!(result, Err(Error::Open { .. }))),
+                _ => assert_eq!(result.unwrap().digest, digests[i]),
+            }
+        }
+
+        let jobs = (0..11).map(|i| OpenJob {
+            key: &keys[i],
+            input: Input::file(sealed_at(i)),
+            output: Output::file(opened_at(i)),
+            expected: Some(digests[i]),
+        });
+        for (i, result) in open_many(jobs, &options).into_iter().enumerate() {
+            assert_eq!(result.is_ok(), i != 3 && i != 7, "{i}");
+            if result.is_ok() {
+                assert!(fs::read(opened_at(i)).unwrap() == plains[i], "{i}");
+            } else {
+                assert!(!opened_at(i).exists());
+            }
         }
     }
 }
