@@ -135,7 +135,8 @@ impl Chain {
         Ok(Opened { chain, store, row, warnings })
     }
 
-    fn read(snapshot: &Snapshot) -> Result<(Self, ChainRow)> {
+    /// The chain in a database, if everything in it fits together.
+    pub(crate) fn read(snapshot: &Snapshot) -> Result<(Self, ChainRow)> {
         let row = snapshot.chain()?;
         let stored: LedgerRow = snapshot.ledger()?;
         let state = snapshot.state_row()?;

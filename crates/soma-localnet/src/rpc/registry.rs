@@ -61,7 +61,7 @@ impl RegistryService for Node {
         for id in ids.map_err(failure)? {
             let Some(model) = snapshot.model_outline(&id).map_err(failure)? else { continue };
             if models.len() == limit {
-                next_page_token = Some(token(model.status(), &id).into());
+                next_page_token = Some(token(model.status(), &id));
                 break;
             }
             models.push(summary(&id, &model));

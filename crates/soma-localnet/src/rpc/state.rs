@@ -45,7 +45,7 @@ impl StateService for Node {
         let mut bytes = 0;
         for key in keys.map_err(failure)? {
             if page.objects.len() == limit || bytes >= PAGE_BYTES {
-                page.next_page_token = Some(token(&key, ty).into());
+                page.next_page_token = Some(token(&key, ty));
                 break;
             }
             if let Some(object) = snapshot.object(&key.id()).map_err(failure)? {

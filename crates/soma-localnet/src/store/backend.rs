@@ -38,21 +38,31 @@ impl StorageBackend for Unsynced {
     }
 }
 
-/// A file that fails after a number of operations, for tests: from then on
-/// nothing is written any more, as if the machine had stopped there.
+/// A file that fails after a number of operations, for tests. The write in
+/// which it fails reaches the file by half, and none after it does, as if the
+/// machine had stopped there.
 #[cfg(test)]
 #[derive(Debug)]
 pub(super) struct Failing {
-    pub(super) file: FileBackend,
-    pub(super) left: std::sync::atomic::AtomicU64,
+    file: FileBackend,
+    left: std::sync::atomic::AtomicU64,
 }
 
 #[cfg(test)]
 impl Failing {
+    pub(super) const fn new(file: FileBackend, operations: u64) -> Self {
+        Self { file, left: std::sync::atomic::AtomicU64::new(operations) }
+    }
+
+    /// Counts an operation down.
     fn step(&self) -> io::Result<()> {
         use std::sync::atomic::Ordering::SeqCst;
         let had = self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
-        had.map(drop).map_err(|_| io::Error::other("the store fails from here on"))
+        had.map(drop).map_err(|_| io::Error::other("the disk fails from here on"))
+    }
+
+    fn is_last(&self) -> bool {
+        self.left.load(std::sync::atomic::Ordering::SeqCst) == 1
     }
 }
 
@@ -77,6 +87,11 @@ impl StorageBackend for Failing {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.is_last() {
+            self.step()?;
+            self.file.write(offset, &data[..data.len() / 2])?;
+            return Err(io::Error::other("the disk fails in the middle of a write"));
+        }
         self.step()?;
         self.file.write(offset, data)
     }

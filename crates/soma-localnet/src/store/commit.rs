@@ -62,8 +62,9 @@ pub(crate) struct Genesis<'a, L> {
 }
 
 impl Store {
-    /// Writes a batch. When this returns the batch is durable; when it fails,
-    /// nothing of it is to be seen, now or after a restart.
+    /// Writes a batch. When this returns the batch is durable. When it fails,
+    /// a restart shows either all of it or nothing: the disk may have failed
+    /// just behind the last byte.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store), [`Error::Stopped`](crate::Error::Stopped).

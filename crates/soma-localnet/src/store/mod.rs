@@ -9,6 +9,8 @@ mod backend;
 mod commit;
 mod snapshot;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::io;
@@ -113,6 +115,20 @@ impl Store {
         }
         let database = open_database(&path, Durability::Synced).map_err(|e| refused(&path, e))?;
         check_format(&database, &path)?;
+        Ok(Self { path, open: RwLock::new(Some(Open { database, _lock: lock })) })
+    }
+
+    /// Opens an existing database on a disk that fails after a number of
+    /// operations.
+    #[cfg(test)]
+    pub(crate) fn open_failing(directory: &Path, operations: u64) -> Result<Self> {
+        let lock = lock(directory)?;
+        let path = directory.join(FILE_NAME);
+        let file = fs::OpenOptions::new().read(true).write(true).open(&path);
+        let file = file.map_err(|e| Error::io("open", &path, e))?;
+        let backend = backend::Failing::new(FileBackend::new(file).map_err(store)?, operations);
+        let database =
+            Builder::new().create_with_backend(backend).map_err(|e| refused(&path, e))?;
         Ok(Self { path, open: RwLock::new(Some(Open { database, _lock: lock })) })
     }
 

@@ -18,10 +18,10 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 /// An hour, so that no epoch ends by itself during a test.
-pub const LONG_EPOCH_MS: u64 = 3_600_000;
+pub(crate) const LONG_EPOCH_MS: u64 = 3_600_000;
 
 /// A temporary network with free ports and small embeddings.
-pub fn config() -> LocalNetConfig {
+pub(crate) fn config() -> LocalNetConfig {
     LocalNetConfig::new()
         .with_free_ports()
         .with_epoch_duration_ms(LONG_EPOCH_MS)
@@ -30,20 +30,20 @@ pub fn config() -> LocalNetConfig {
 
 /// Clients of one network.
 #[derive(Clone, Debug)]
-pub struct Clients {
-    pub channel: Channel,
-    pub ledger: LedgerServiceClient<Channel>,
-    pub state: StateServiceClient<Channel>,
-    pub execution: TransactionExecutionServiceClient<Channel>,
-    pub subscription: SubscriptionServiceClient<Channel>,
+pub(crate) struct Clients {
+    pub(crate) channel: Channel,
+    pub(crate) ledger: LedgerServiceClient<Channel>,
+    pub(crate) state: StateServiceClient<Channel>,
+    pub(crate) execution: TransactionExecutionServiceClient<Channel>,
+    pub(crate) subscription: SubscriptionServiceClient<Channel>,
 }
 
-pub async fn channel(url: &str) -> Channel {
+pub(crate) async fn channel(url: &str) -> Channel {
     Channel::from_shared(url.to_owned()).unwrap().connect().await.unwrap()
 }
 
 impl Clients {
-    pub async fn of(network: &LocalNet) -> Self {
+    pub(crate) async fn of(network: &LocalNet) -> Self {
         let channel = channel(network.rpc_url().unwrap()).await;
         Self {
             ledger: LedgerServiceClient::new(channel.clone()),
@@ -54,13 +54,13 @@ impl Clients {
         }
     }
 
-    pub async fn balance(&self, owner: Address) -> u64 {
+    pub(crate) async fn balance(&self, owner: Address) -> u64 {
         let request = pb::GetBalanceRequest { owner: Some(owner.to_string()) };
         let answer = self.state.clone().get_balance(request).await.unwrap().into_inner();
         answer.balance.expect("a balance is always written")
     }
 
-    pub async fn coins(&self, owner: Address) -> Vec<Object> {
+    pub(crate) async fn coins(&self, owner: Address) -> Vec<Object> {
         let request = pb::ListOwnedObjectsRequest {
             owner: Some(owner.to_string()),
             object_type: Some("Coin".to_owned()),
@@ -73,11 +73,11 @@ impl Clients {
     }
 
     /// The largest coin.
-    pub async fn coin(&self, owner: Address) -> ObjectRef {
+    pub(crate) async fn coin(&self, owner: Address) -> ObjectRef {
         self.coins(owner).await[0].reference()
     }
 
-    pub async fn execute(
+    pub(crate) async fn execute(
         &self,
         transaction: &SignedTransaction,
         mask: &[&str],
@@ -87,12 +87,12 @@ impl Clients {
         Ok(answer.into_inner().transaction.unwrap())
     }
 
-    pub async fn object(&self, request: pb::GetObjectRequest) -> Result<pb::Object, Status> {
+    pub(crate) async fn object(&self, request: pb::GetObjectRequest) -> Result<pb::Object, Status> {
         let answer = self.ledger.clone().get_object(request).await?;
         Ok(answer.into_inner().object.unwrap())
     }
 
-    pub async fn transaction(
+    pub(crate) async fn transaction(
         &self,
         digest: String,
         mask: &[&str],
@@ -105,13 +105,13 @@ impl Clients {
 }
 
 /// The first published account.
-pub fn alice() -> KeyPair {
+pub(crate) fn alice() -> KeyPair {
     let [alice, ..] = account_keys();
     alice
 }
 
 /// An address that nobody has used before.
-pub fn fresh() -> Address {
+pub(crate) fn fresh() -> Address {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut bytes = [7; 32];
     bytes[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
@@ -119,7 +119,7 @@ pub fn fresh() -> Address {
 }
 
 /// A signed payment from a coin that also pays the fees.
-pub fn payment(from: &KeyPair, coin: ObjectRef, to: &[(Address, u64)]) -> SignedTransaction {
+pub(crate) fn payment(from: &KeyPair, coin: ObjectRef, to: &[(Address, u64)]) -> SignedTransaction {
     let kind = TransactionKind::PayCoins {
         coins: vec![coin],
         amounts: Some(to.iter().map(|(_, amount)| *amount).collect()),
