@@ -73,6 +73,7 @@ pub struct ClientBuilder {
     message_limit: usize,
     state_limit: usize,
     proxies: bool,
+    extensions: bool,
 }
 
 impl ClientBuilder {
@@ -90,6 +91,7 @@ impl ClientBuilder {
             message_limit: MESSAGE_LIMIT,
             state_limit: STATE_LIMIT,
             proxies: true,
+            extensions: true,
         }
     }
 
@@ -142,6 +144,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Makes only the calls that every node of the network knows, at the cost
+    /// of reading the whole system state where a smaller answer would do.
+    #[must_use]
+    pub fn with_public_calls_only(mut self) -> Self {
+        self.extensions = false;
+        self
+    }
+
     /// Makes the client. Nothing is sent before the first call; needs a Tokio
     /// runtime around it.
     ///
@@ -150,13 +160,17 @@ impl ClientBuilder {
     /// set up for it.
     pub fn build(self) -> Result<Client> {
         let (channel, url) = self.channel()?;
-        Ok(Client::from_parts(
+        let client = Client::from_parts(
             channel,
             url,
             self.read_timeout,
             self.message_limit,
             self.state_limit,
-        ))
+        );
+        if !self.extensions {
+            client.forget_registry();
+        }
+        Ok(client)
     }
 
     /// The connection, not opened yet, and the URL as it may be shown.
