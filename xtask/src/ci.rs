@@ -117,7 +117,8 @@ fn documentation() -> Outcome {
 
 /// Checks a node from outside; the options say which.
 pub(crate) fn conformance(options: &[&str]) -> Outcome {
-    let run = ["run", "--quiet", "--locked", "--package", "soma-tests", "--bin", "conformance", "--"];
+    let run =
+        ["run", "--quiet", "--locked", "--package", "soma-tests", "--bin", "conformance", "--"];
     cargo(&[&run[..], options].concat())
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod bench_peers;
 mod ci;
 mod codegen;
 mod fuzz;
@@ -15,7 +16,8 @@ usage: cargo xtask <task>
   ci [STEP ...]             everything that must hold; or the steps with these words in their names
   codegen [--check]         write the gRPC code of soma-proto; with --check, fail if it differs
   conformance --rpc URL [--faucet URL] [--admin URL] [--reference]
-                            check a node, one line per check";
+                            check a node, one line per check
+  bench-peers [--help]      time `soma weights` beside what a user would run otherwise";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen::run(true),
         ["ci", ..] => ci::run(&arguments[1..]),
         ["conformance", options @ ..] => ci::conformance(options),
+        ["bench-peers", options @ ..] => bench_peers::run(options),
         _ => Err(USAGE.into()),
     };
     match result {

@@ -19,7 +19,12 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
                 .collect();
             let chosen = chosen.join(",");
             cargo(&[
-                "check", "--locked", "--package", package, "--no-default-features", "--features",
+                "check",
+                "--locked",
+                "--package",
+                package,
+                "--no-default-features",
+                "--features",
                 &chosen,
             ])?;
         }

@@ -16,7 +16,8 @@ pub(crate) fn published_client() -> Outcome {
     let mut failed = Vec::new();
     for release in PUBLISHED {
         println!("\n-- soma-sdk {release}");
-        let python = environment(&format!("soma-sdk-{release}"), &[&format!("soma-sdk=={release}")])?;
+        let python =
+            environment(&format!("soma-sdk-{release}"), &[&format!("soma-sdk=={release}")])?;
         let mut pytest = command(
             python.to_str().ok_or("the target folder's name is not text")?,
             &["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python/published_client"],
@@ -45,7 +46,12 @@ pub(crate) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, Box<
     }
     let requirements = text(&root().join("tests/python/requirements.txt"))?;
     let mut arguments = vec![
-        "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
         &requirements,
     ];
     arguments.extend(packages);

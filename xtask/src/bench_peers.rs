@@ -1,0 +1,381 @@
+//! `cargo xtask bench-peers`: `soma weights` beside what a user would run otherwise.
+//!
+//! All contestants work on the same file in the page cache and take turns, so that a
+//! noisy machine disturbs all alike. What is compared are medians; what is shown are
+//! ratios. The floor is one Blake2b stream of `blake2b_simd` over bytes in memory, the
+//! one thing that a pass with a commitment cannot split.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::ci::{cargo, target_dir};
+use crate::python;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+const MIB: u64 = 1 << 20;
+/// What the published client's users run today.
+const PUBLISHED: &str = "0.1.4";
+const PUBLISHED_WORK: &str = "\
+import sys
+from soma_sdk import SomaClient
+with open(sys.argv[1], 'rb') as file:
+    plain = file.read()
+sealed, key = SomaClient.encrypt_weights(plain)
+print(SomaClient.commitment(sealed))
+with open(sys.argv[2], 'wb') as file:
+    file.write(sealed)
+";
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const HELP: &str = "\
+usage: cargo xtask bench-peers [--mib N] [--rounds N] [--dir DIR] [--large] [--no-python]
+
+  --mib N       size of the file, 2048 unless told
+  --rounds N    rounds of which medians are taken, 5 unless told
+  --dir DIR     where the files go; needs room for five of them
+  --large       memory and time per byte at 1, 4 and 16 GiB too (sparse input)
+  --no-python   leave the published Python client out";
+
+/// What the command line asks for.
+struct Plan {
+    mib: u64,
+    rounds: usize,
+    dir: PathBuf,
+    large: bool,
+    python: bool,
+}
+
+/// Runs the comparison and prints its tables.
+pub(crate) fn run(options: &[&str]) -> Outcome {
+    let plan = Plan::parse(options)?;
+    cargo(&["build", "--release", "--locked", "-p", "soma-cli", "-p", "soma-benches", "--bins"])?;
+    let bench = Bench::prepare(&plan)?;
+    println!("\n{}, {} threads", processor(), std::thread::available_parallelism()?);
+    let outcome = bench
+        .one_file(&plan)
+        .and_then(|()| bench.eight_files(&plan))
+        .and_then(|()| bench.small_files())
+        .and_then(|()| if plan.large { bench.large_files() } else { Ok(()) });
+    fs::remove_dir_all(&bench.dir)?;
+    outcome?;
+    println!("\nkernels, one thread, data in cache");
+    let status = Command::new(target_dir().join("release/kernels")).status()?;
+    if status.success() { Ok(()) } else { Err("the kernels' ratios could not be taken".into()) }
+}
+
+impl Plan {
+    fn parse(options: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let dir = target_dir().join("bench-peers");
+        let mut plan = Self { mib: 2048, rounds: 5, dir, large: false, python: true };
+        let mut words = options.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n{HELP}"));
+            match *word {
+                "--mib" => plan.mib = value()?.parse()?,
+                "--rounds" => plan.rounds = value()?.parse::<usize>()?.max(1),
+                "--dir" => plan.dir = PathBuf::from(value()?).join("soma-bench-peers"),
+                "--large" => plan.large = true,
+                "--no-python" => plan.python = false,
+                _ => return Err(HELP.into()),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// The files and programs of a comparison.
+struct Bench {
+    dir: PathBuf,
+    soma: PathBuf,
+    floor: PathBuf,
+    python: Option<PathBuf>,
+}
+
+impl Bench {
+    fn prepare(plan: &Plan) -> Result<Self, Box<dyn Error>> {
+        let python = if plan.python {
+            let package = format!("soma-sdk=={PUBLISHED}");
+            Some(python::environment(&format!("soma-sdk-{PUBLISHED}"), &[&package])?)
+        } else {
+            None
+        };
+        fs::create_dir_all(&plan.dir)?;
+        let release = target_dir().join("release");
+        let bench = Self {
+            dir: plan.dir.clone(),
+            soma: release.join("soma"),
+            floor: release.join("floor"),
+            python,
+        };
+        paint(&bench.at("plain"), plan.mib * MIB)?;
+        fs::write(bench.at("key"), format!("{KEY}\n"))?;
+        Ok(bench)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// `soma weights` with these words.
+    fn weights(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.soma);
+        command.arg("weights").args(words).current_dir(&self.dir);
+        command
+    }
+
+    fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-ec", script]).current_dir(&self.dir);
+        command
+    }
+
+    fn one_file(&self, plan: &Plan) -> Outcome {
+        let mut floor = Command::new(&self.floor);
+        floor.arg(self.at("plain"));
+        let encrypt = ["encrypt", "plain", "-o", "sealed", "--use-key-file", "key", "--force"];
+        let decrypt = ["decrypt", "sealed", "-o", "opened", "--key-file", "key", "--force"];
+        // The commitment, so that decrypting checks it.
+        let sealed = self.weights(&[&encrypt[..], &["--json"]].concat()).output()?;
+        let sealed: serde_json::Value = serde_json::from_slice(&sealed.stdout)?;
+        let commitment = sealed["commitment"].as_str().ok_or("encrypt shows no commitment")?;
+        let decrypt = [&decrypt[..], &["--commitment", commitment]].concat();
+        let openssl = format!(
+            "openssl enc -aes-256-ctr -K {KEY} -iv 00000000000000000000000000000000 \
+             -in plain -out theirs && b2sum -l 256 theirs"
+        );
+        let mut runs = vec![
+            Contestant::new("lone blake2b_simd stream", floor).timing_itself(),
+            Contestant::new("soma weights encrypt", self.weights(&encrypt)).writing("sealed"),
+            Contestant::new("soma weights decrypt", self.weights(&decrypt)).writing("opened"),
+            Contestant::new("openssl enc, then b2sum", self.shell(&openssl)).writing("theirs"),
+            Contestant::new("cat to a new file", self.shell("cat plain > theirs"))
+                .writing("theirs"),
+        ];
+        if let Some(python) = &self.python {
+            let mut command = Command::new(python);
+            command.args(["-c", PUBLISHED_WORK, "plain", "theirs"]).current_dir(&self.dir);
+            runs.push(Contestant::new("published Python client", command).writing("theirs"));
+        }
+        println!("\none file of {} MiB in the page cache, {} rounds", plan.mib, plan.rounds);
+        let found = race(&self.dir, runs, plan.rounds)?;
+        table(&found, 0);
+        let [floor, encrypt, decrypt, openssl, ..] = &found[..] else { return Ok(()) };
+        verdict("encrypt over the floor", encrypt.median / floor.median, 1.10, Bound::AtMost);
+        verdict("decrypt over the floor", decrypt.median / floor.median, 1.10, Bound::AtMost);
+        verdict(
+            "openssl and b2sum over ours",
+            openssl.median / encrypt.median,
+            2.0,
+            Bound::AtLeast,
+        );
+        if let Some(python) = found.get(5) {
+            verdict("Python client over ours", python.median / encrypt.median, 5.0, Bound::AtLeast);
+            let memory = python.peak_kib as f64 / encrypt.peak_kib as f64;
+            verdict("its memory over ours", memory, 20.0, Bound::AtLeast);
+        }
+        Ok(())
+    }
+
+    fn eight_files(&self, plan: &Plan) -> Outcome {
+        let names: Vec<_> = (0..8).map(|i| format!("part-{i}")).collect();
+        for name in &names {
+            paint(&self.at(name), plan.mib * MIB / 8)?;
+        }
+        let list = names.join(" ");
+        let soma = format!("taskset -c 0 {} weights commitment {list}", self.soma.display());
+        let runs = vec![
+            Contestant::new(
+                "b2sum -l 256",
+                self.shell(&format!("taskset -c 0 b2sum -l 256 {list}")),
+            ),
+            Contestant::new("soma weights commitment", self.shell(&soma)),
+        ];
+        println!("\neight files of {} MiB, one core each", plan.mib / 8);
+        let found = race(&self.dir, runs, plan.rounds)?;
+        table(&found, 0);
+        verdict("b2sum over ours", found[0].median / found[1].median, 2.3, Bound::AtLeast);
+        names.iter().try_for_each(|name| fs::remove_file(self.at(name)))?;
+        Ok(())
+    }
+
+    fn small_files(&self) -> Outcome {
+        println!("\nsmall files, from process start to exit");
+        let mut runs = Vec::new();
+        for (name, len) in [("1 byte", 1), ("1 KiB", 1024)] {
+            let file = format!("small-{len}");
+            paint(&self.at(&file), len)?;
+            let output = format!("{file}.sealed");
+            let words = ["encrypt", &file, "-o", &output, "--use-key-file", "key", "--force"];
+            runs.push(Contestant::new(name, self.weights(&words)));
+        }
+        let found = race(&self.dir, runs, 51)?;
+        table(&found, 0);
+        for found in &found {
+            verdict(found.name, found.median * 1000.0, 5.0, Bound::AtMost);
+        }
+        Ok(())
+    }
+
+    fn large_files(&self) -> Outcome {
+        println!("\nlarge sparse files, encrypted to nowhere");
+        let mut found = Vec::new();
+        for (name, gib) in [("1 GiB", 1), ("4 GiB", 4), ("16 GiB", 16)] {
+            File::create(self.at("sparse"))?.set_len(gib * 1024 * MIB)?;
+            let words = ["encrypt", "sparse", "-o", "/dev/null", "--use-key-file", "key"];
+            found.extend(race(&self.dir, vec![Contestant::new(name, self.weights(&words))], 3)?);
+        }
+        table(&found, 0);
+        for found in &found {
+            verdict(found.name, found.peak_kib as f64 / 1024.0, 128.0, Bound::AtMost);
+        }
+        let growth = found[2].median / found[0].median / 16.0;
+        verdict("time per byte, 16 GiB over 1 GiB", growth, 1.05, Bound::AtMost);
+        fs::remove_file(self.at("sparse"))?;
+        Ok(())
+    }
+}
+
+/// A command to be timed.
+struct Contestant {
+    name: &'static str,
+    command: Command,
+    /// The first word of its output is its time, in seconds.
+    times_itself: bool,
+    /// The file it writes, removed beforehand: each begins with none.
+    output: Option<&'static str>,
+}
+
+impl Contestant {
+    fn new(name: &'static str, command: Command) -> Self {
+        Self { name, command, times_itself: false, output: None }
+    }
+
+    fn timing_itself(self) -> Self {
+        Self { times_itself: true, ..self }
+    }
+
+    fn writing(self, output: &'static str) -> Self {
+        Self { output: Some(output), ..self }
+    }
+
+    /// Runs once: seconds, and peak resident memory in KiB.
+    fn run(&mut self) -> Result<(f64, u64), Box<dyn Error>> {
+        let begin = Instant::now();
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let status = PathBuf::from(format!("/proc/{}/status", child.id()));
+        let mut peak = 0;
+        while child.try_wait()?.is_none() {
+            peak = peak.max(resident_peak(&status).unwrap_or(0));
+            // Seldom enough not to disturb, often enough for small files.
+            let elapsed = begin.elapsed();
+            std::thread::sleep(
+                (elapsed / 50).clamp(Duration::from_micros(50), Duration::from_millis(20)),
+            );
+        }
+        let wall = begin.elapsed().as_secs_f64();
+        let output = child.wait_with_output()?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(format!("{}: {}: {reason}", self.name, output.status).into());
+        }
+        if !self.times_itself {
+            return Ok((wall, peak));
+        }
+        let text = String::from_utf8(output.stdout)?;
+        let seconds = text.split_whitespace().next().ok_or("no time in the output")?;
+        Ok((seconds.parse()?, peak))
+    }
+}
+
+struct Found {
+    name: &'static str,
+    median: f64,
+    peak_kib: u64,
+}
+
+/// Runs all in turns in `dir`, `rounds` times after one to warm up.
+fn race(
+    dir: &Path,
+    mut runs: Vec<Contestant>,
+    rounds: usize,
+) -> Result<Vec<Found>, Box<dyn Error>> {
+    let mut times = vec![Vec::new(); runs.len()];
+    let mut peaks = vec![0; runs.len()];
+    for round in 0..=rounds {
+        for (i, contestant) in runs.iter_mut().enumerate() {
+            if let Some(output) = contestant.output {
+                let _ = fs::remove_file(dir.join(output));
+            }
+            let (seconds, peak) = contestant.run()?;
+            peaks[i] = peaks[i].max(peak);
+            if round > 0 {
+                times[i].push(seconds);
+            }
+        }
+    }
+    let found = runs.iter().zip(times).zip(peaks).map(|((contestant, mut times), peak_kib)| {
+        times.sort_by(f64::total_cmp);
+        Found { name: contestant.name, median: times[times.len() / 2], peak_kib }
+    });
+    Ok(found.collect())
+}
+
+fn table(found: &[Found], base: usize) {
+    for Found { name, median, peak_kib } in found {
+        let ratio = median / found[base].median;
+        println!(
+            "  {name:26} {median:9.4} s  {ratio:6.2} x  {:7.1} MiB",
+            *peak_kib as f64 / 1024.0
+        );
+    }
+}
+
+enum Bound {
+    AtMost,
+    AtLeast,
+}
+
+fn verdict(what: &str, found: f64, target: f64, bound: Bound) {
+    let (word, holds) = match bound {
+        Bound::AtMost => ("at most", found <= target),
+        Bound::AtLeast => ("at least", found >= target),
+    };
+    let holds = if holds { "holds" } else { "MISSED" };
+    println!("  -> {what}: {found:.2} ({word} {target}: {holds})");
+}
+
+/// The peak of a process's resident memory so far, in KiB, where the system tells.
+fn resident_peak(status: &Path) -> Option<u64> {
+    let text = fs::read_to_string(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Writes bytes that do not compress and do not repeat.
+fn paint(path: &Path, len: u64) -> Outcome {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let mut state = len | 1;
+    let mut left = len;
+    while left > 0 {
+        // Xorshift (Marsaglia 2003): anything that is not constant will do.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let take = left.min(8) as usize;
+        file.write_all(&state.to_le_bytes()[..take])?;
+        left -= take as u64;
+    }
+    file.flush()?;
+    Ok(())
+}
+
+fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    let name = line.and_then(|line| line.split_once(':'));
+    name.map_or_else(|| "unknown processor".into(), |(_, name)| name.trim().into())
+}
