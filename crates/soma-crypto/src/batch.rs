@@ -56,7 +56,8 @@ pub struct OpenJob<'a> {
 ///
 /// Each core hashes several inputs side by side, which is two to four times as fast as
 /// one after the other; this is the function to call whenever there is more than one
-/// file. The chunk size of the options plays no part.
+/// file. The chunk size of the options plays a part only
+/// for a single file.
 ///
 /// ```
 /// use soma_crypto::{Input, Options, commitments, hash};
@@ -146,8 +147,8 @@ impl<'a> Order<'a> {
         Self { input, task: Task::Measure, expected }
     }
 
-    fn begin(self, options: &Options<'_>) -> Result<Job<'a>, Error> {
-        let source = self.input.into_source(LANE_STEP)?;
+    fn begin(self, step: ChunkSize, options: &Options<'_>) -> Result<Job<'a>, Error> {
+        let source = self.input.into_source(step)?;
         let (cipher, sink, opens) = match self.task {
             Task::Measure => (None, None, false),
             Task::Seal(key, output) => (Some(cipher(key, options)?), Some(output), false),
@@ -180,6 +181,9 @@ impl Job<'_> {
 type Outcome = Result<Commitment, Error>;
 
 fn run(orders: Vec<Order<'_>>, options: &Options<'_>) -> Vec<Outcome> {
+    if orders.len() == 1 {
+        return orders.into_iter().map(|order| alone(order, options)).collect();
+    }
     let total = orders.iter().map(|order| order.input.len_hint()).sum();
     let outcomes = orders.iter().map(|_| None).collect();
     let queue: VecDeque<_> = orders.into_iter().enumerate().collect();
@@ -203,6 +207,15 @@ fn run(orders: Vec<Order<'_>>, options: &Options<'_>) -> Vec<Outcome> {
     outcomes
         .map(|outcome| outcome.expect("every job was taken from the queue and finished"))
         .collect()
+}
+
+/// A single file has nothing to stand beside; its steps overlap instead.
+fn alone(order: Order<'_>, options: &Options<'_>) -> Outcome {
+    let mut job = order.begin(options.chunk, options)?;
+    let mut sink = job.sink.take();
+    let commitment = pass::run(&job.source, job.work(), sink.as_mut(), options)?;
+    job.sink = sink;
+    finish(job, commitment)
 }
 
 /// What the workers share.
@@ -255,7 +268,7 @@ impl<'a> Batch<'a, '_> {
         loop {
             let Some((_, job)) = &seat.job else {
                 let Some((index, order)) = lock(&self.queue).pop_front() else { return };
-                match order.begin(self.options) {
+                match order.begin(LANE_STEP, self.options) {
                     Ok(job) => seat.job = Some((index, job)),
                     Err(error) => lock(&self.outcomes)[index] = Some(Err(error)),
                 }

@@ -1,4 +1,4 @@
-//! The keystream by the `aes` crate, eight blocks at a time, on any machine.
+//! The keystream by the `aes` crate, a batch of blocks at a time, on any machine.
 
 use ::aes::{
     Aes256, Block,
@@ -7,29 +7,41 @@ use ::aes::{
 
 use crate::Key;
 
-/// Blocks handed to the cipher in one call; the widest bitsliced backend takes eight.
-const BATCH: usize = 8;
-const BLOCK: usize = 16;
+/// Blocks handed to the cipher in one call: a multiple of what any of its backends takes
+/// at once.
+const BLOCKS: usize = 32;
+const BATCH: usize = 16 * BLOCKS;
 
-pub(crate) struct Keystream(Aes256);
+pub(super) struct Keystream(Aes256);
 
 impl Keystream {
-    pub(crate) fn new(key: &Key) -> Self {
+    pub(super) fn new(key: &Key) -> Self {
         Self(Aes256::new(key.as_bytes().into()))
     }
 
-    pub(crate) fn apply(&self, first: u128, data: &mut [u8]) {
+    pub(super) fn apply(&self, first: u128, data: &mut [u8]) {
         let mut counter = first;
-        for stretch in data.chunks_mut(BATCH * BLOCK) {
-            let mut blocks = [Block::default(); BATCH];
-            for block in &mut blocks {
-                *block = counter.to_be_bytes().into();
-                counter = counter.wrapping_add(1);
-            }
-            self.0.encrypt_blocks(&mut blocks);
-            for (bytes, key) in stretch.chunks_mut(BLOCK).zip(&blocks) {
-                bytes.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-            }
+        let (batches, tail) = data.as_chunks_mut::<BATCH>();
+        for batch in batches {
+            self.xor_batch(counter, batch);
+            counter = counter.wrapping_add(BLOCKS as u128);
+        }
+        if !tail.is_empty() {
+            let mut padded = [0; BATCH];
+            padded[..tail.len()].copy_from_slice(tail);
+            self.xor_batch(counter, &mut padded);
+            tail.copy_from_slice(&padded[..tail.len()]);
+        }
+    }
+
+    fn xor_batch(&self, first: u128, batch: &mut [u8; BATCH]) {
+        let mut blocks: [Block; BLOCKS] =
+            std::array::from_fn(|i| first.wrapping_add(i as u128).to_be_bytes().into());
+        self.0.encrypt_blocks(&mut blocks);
+        let (places, _) = batch.as_chunks_mut::<16>();
+        for (place, key) in places.iter_mut().zip(blocks) {
+            let mixed = u128::from_ne_bytes(*place) ^ u128::from_ne_bytes(key.into());
+            *place = mixed.to_ne_bytes();
         }
     }
 }
