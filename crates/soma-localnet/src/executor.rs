@@ -24,7 +24,8 @@ use crate::ingestion::Ingestion;
 use crate::store::{Store, StoredTransaction};
 use crate::{Error, Result};
 
-/// Transactions in one checkpoint at most.
+/// Requests that are looked at before what they changed is committed. Bounds
+/// the transactions of a checkpoint, and how long the first of them waits.
 const MAX_BATCH: usize = 512;
 /// How long the thread sleeps at most before it looks at the clock again, so
 /// that a clock that was set forward is noticed.
@@ -189,7 +190,9 @@ impl Worker {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Command::Stop),
         };
+        let mut seen = 0;
         while let Some(command) = next {
+            seen += 1;
             match command {
                 Command::Execute(transaction, reply) => self.execute(batch, &transaction, reply)?,
                 Command::Simulate(data, checks, reply) => {
@@ -200,7 +203,7 @@ impl Worker {
                 Command::AdvanceEpoch(reply) => batch.advancing.push(reply),
                 Command::Stop => batch.stop = true,
             }
-            let full = batch.stop || batch.executions.len() >= MAX_BATCH;
+            let full = batch.stop || seen >= MAX_BATCH;
             next = if full { None } else { self.commands.try_recv().ok() };
         }
         Ok(())

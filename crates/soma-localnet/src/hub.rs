@@ -73,3 +73,24 @@ impl Hub {
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_so_many_and_room_is_given_back() {
+        let hub = Hub::new();
+        let mut subscriptions: Vec<_> =
+            (0..MAX_SUBSCRIBERS).map(|_| hub.subscribe().unwrap()).collect();
+        assert_eq!(hub.subscribe().unwrap_err(), Refused::Full);
+        subscriptions.pop();
+        let another = hub.subscribe().unwrap();
+        assert_eq!(hub.subscribe().unwrap_err(), Refused::Full);
+        drop(another);
+        hub.close();
+        assert_eq!(hub.subscribe().unwrap_err(), Refused::Closed);
+        // A closed hub ends the streams.
+        assert!(subscriptions[0].blocking_recv().is_none());
+    }
+}

@@ -55,7 +55,7 @@ async fn every_answer_tells_of_the_chain() {
     let time = answer.into_inner().timestamp.unwrap();
     assert_eq!(soma_proto::grpc::convert::parse_timestamp(&time).unwrap(), milliseconds);
     let rfc3339 = text("x-soma-timestamp");
-    let expected = if milliseconds % 1000 == 0 { 20 } else { 24 };
+    let expected = if milliseconds.is_multiple_of(1000) { 20 } else { 24 };
     assert!(rfc3339.ends_with('Z') && rfc3339.len() == expected, "{rfc3339}");
 
     // Errors and streams carry them too.

@@ -160,7 +160,7 @@ async fn execution_answers_by_mask_and_with_true_digests() {
     let effects = all.effects.unwrap();
     assert!(effects.changed_objects.iter().all(|c| c.object_type.as_deref() == Some("Coin")));
     let amounts: Vec<_> = all.balance_changes.iter().map(|c| c.amount.clone().unwrap()).collect();
-    let mut expected = vec![(bob.to_string(), "5"), (alice.address().to_string(), "-1605")];
+    let mut expected = [(bob.to_string(), "5"), (alice.address().to_string(), "-1605")];
     expected.sort();
     assert_eq!(amounts, expected.iter().map(|(_, amount)| *amount).collect::<Vec<_>>());
     // Gas coin before and after, and the new coin.
@@ -415,7 +415,7 @@ async fn epochs_answer_by_mask() {
     assert_eq!(state.v1().parameters.target_embedding_dim, 16);
     let narrow = get(None, Some(&["system_state.epoch", "system_state.parameters"])).await.unwrap();
     let narrow = narrow.system_state.unwrap();
-    assert_eq!((narrow.epoch, narrow.parameters), (Some(1), whole.parameters.clone()));
+    assert_eq!((narrow.epoch, narrow.parameters), (Some(1), whole.parameters));
     assert!(narrow.validators.is_none() && narrow.model_registry.is_none());
 
     // A past epoch: the state at its start.

@@ -69,8 +69,8 @@ pub(super) fn checkpoint<'a>(
 }
 
 /// The objects that transactions read and wrote, as they were before and
-/// after, each version once. Past versions of the system state are not kept,
-/// so it is among them only while it is the live one.
+/// after, each version once. The system state is not among them: its past
+/// versions are not kept, and the live one may be larger than a message.
 pub(super) fn objects<'a>(
     snapshot: &Snapshot,
     transactions: impl IntoIterator<Item = &'a StoredTransaction>,
@@ -91,7 +91,8 @@ pub(super) fn objects<'a>(
 
 fn versions(effects: &TransactionEffects) -> impl Iterator<Item = (ObjectId, u64)> + '_ {
     let effects = effects.v1();
-    effects.changed_objects.iter().flat_map(|(id, change)| {
+    let changed = effects.changed_objects.iter().filter(|(id, _)| *id != ObjectId::SYSTEM_STATE);
+    changed.flat_map(|(id, change)| {
         let before = match change.input_state {
             ObjectIn::Exist((version, _), _) => Some((*id, version)),
             _ => None,
