@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use soma_proto::{Commitment, ObjectId};
 use soma_rpc::Executed;
 
-use crate::Report;
+use crate::{Report, Stage};
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,6 +37,38 @@ pub enum Error {
         origin: String,
     },
 
+    /// A weights file that is not safetensors.
+    #[error("{path} is not a valid safetensors file")]
+    NotSafetensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its header.
+        #[source]
+        source: soma_crypto::safetensors::HeaderError,
+    },
+    /// No state file in the folder.
+    #[error("no model is prepared in {folder}")]
+    NothingPrepared {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A step of an update for a model without one.
+    #[error("no update of model {model} is prepared")]
+    NoUpdate {
+        /// The model.
+        model: ObjectId,
+    },
+    /// A step that the state of a model does not allow.
+    #[error("{what}: the weights of model {model} are {}", .stage.as_str())]
+    Stage {
+        /// The step.
+        what: &'static str,
+        /// The model.
+        model: ObjectId,
+        /// How far it has come.
+        stage: Stage,
+    },
+
     // Fixed on the network.
     /// The chain executed the transaction and failed it. Only the base fee is
     /// gone.
@@ -58,6 +90,17 @@ pub enum Error {
     Storage(#[from] soma_storage::Error),
 
     // Fixed on this machine.
+    /// A state file that cannot be used.
+    #[error("cannot use state file {path}: {reason}")]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it. Never its contents.
+        reason: String,
+    },
+    /// A state file that cannot be written or is held by another process.
+    #[error(transparent)]
+    File(#[from] soma_wallet::Error),
     /// The weights file.
     #[error(transparent)]
     Weights(#[from] soma_crypto::Error),
@@ -90,7 +133,9 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::UnknownModel(_) => Some("soma model list shows the models there are"),
+            Self::NothingPrepared { .. } => Some("soma model prepare makes a state file"),
             Self::Rpc(error) => error.hint(),
+            Self::File(error) => error.hint(),
             Self::Storage(error) => error.hint(),
             _ => None,
         }

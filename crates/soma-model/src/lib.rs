@@ -52,13 +52,17 @@ pub mod embedding;
 pub mod info;
 pub mod payment;
 pub mod remote;
+pub mod state;
 
 mod error;
 mod ids;
 mod network;
 mod plan;
+mod prepare;
 mod report;
+mod session;
 mod standing;
+mod status;
 #[cfg(test)]
 mod testing;
 mod wait;
@@ -76,9 +80,13 @@ pub use self::plan::{
     CommissionPlan, CommitPlan, CommitTimes, DeactivatePlan, Host, Prepared, RevealOf, RevealPlan,
     UpdatePlan,
 };
+pub use self::prepare::Preparation;
 pub use self::remote::Depth;
 pub use self::report::{Check, Finding, Report, Severity};
+pub use self::session::{Done, Event, Session};
 pub use self::standing::Standing;
+pub use self::state::{Stage, State, StateFile, StateFolder};
+pub use self::status::{Next, Status};
 pub use self::wait::wait_until_open;
 pub use self::weights::{Measured, Scope, TypedUrl, measure, read_key};
 pub use self::window::{Phase, RevealWindow, WindowTimes, rfc3339};

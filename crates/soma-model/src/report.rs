@@ -68,6 +68,8 @@ checks! {
     Embedding = "embedding";
     /// Size of the weights.
     Size = "size";
+    /// Whether the node serves the right chain.
+    Chain = "chain";
 }
 
 impl fmt::Display for Check {

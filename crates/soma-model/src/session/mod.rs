@@ -1,0 +1,356 @@
+//! Carrying a prepared model through its steps, from wherever it stands.
+//!
+//! Every step follows the same order: look at the record, look at the chain,
+//! and only then sign something new. The signed transaction is saved before
+//! its first byte leaves; whoever comes later sends the same bytes. So a step
+//! can be interrupted anywhere and run again, and pays once.
+
+mod settle;
+
+use std::time::Duration;
+
+use soma_proto::KeyPair;
+use soma_rpc::{Client, Executed};
+
+use self::settle::Half;
+use crate::network::now_ms;
+use crate::state::{Round, Sent, StateFile, Terms};
+use crate::{
+    Check, Error, Finding, Gas, Host, Network, Prepared, Report, Result, RevealOf, RevealWindow,
+    Stage, Standing, TypedUrl, embedding, remote, wait_until_open,
+};
+
+/// The first pause before a reveal that could not be sent is tried again.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long after its estimated end a window is still believed to be open: the
+/// chain decides, the clock only ends a wait for a node that is gone.
+const OVERTIME_MS: u64 = 60_000;
+
+/// What all steps need.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a list of arguments with names")]
+pub struct Session<'a> {
+    /// The node.
+    pub client: &'a Client,
+    /// The owner's key.
+    pub key: &'a KeyPair,
+    /// The host of the weights.
+    pub host: Host<'a>,
+    /// Which coins pay.
+    pub gas: Gas,
+    /// How long to wait for a checkpoint.
+    pub timeout: Duration,
+}
+
+/// A step that is done.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Done {
+    /// The transaction's result; absent if the chain shows that the step was
+    /// taken and the result is no longer to be had.
+    pub executed: Option<Executed>,
+    /// The epoch in which it was executed.
+    pub epoch: u64,
+    /// The window for the reveal, of a commit.
+    pub window: Option<RevealWindow>,
+    /// What the checks found, if any were made.
+    pub report: Report,
+}
+
+/// Something that happens while a reveal is waited for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The window is not open yet.
+    Waiting(&'a RevealWindow),
+    /// A try failed and will be repeated after a pause.
+    Retrying {
+        /// What went wrong.
+        error: &'a Error,
+        /// How long until the next try.
+        pause: Duration,
+    },
+}
+
+impl Session<'_> {
+    /// Commits to the prepared weights of a new model. Done already, it says
+    /// so; interrupted, it goes on.
+    ///
+    /// Before stake is put at risk the reveal is rehearsed on this machine:
+    /// the file must be up, open with the key and fit the network.
+    ///
+    /// # Errors
+    /// [`Error::Stage`], [`Error::Refused`], [`Error::Failed`], [`Error::Rpc`],
+    /// [`Error::File`].
+    pub async fn commit(&self, file: &mut StateFile, terms: Terms) -> Result<Done> {
+        self.commit_round(file, RevealOf::Registration, Some(terms)).await
+    }
+
+    /// Commits to the prepared new weights of an active model.
+    ///
+    /// # Errors
+    /// [`Error::NoUpdate`]; as [`Session::commit`].
+    pub async fn commit_update(&self, file: &mut StateFile) -> Result<Done> {
+        self.commit_round(file, RevealOf::Update, None).await
+    }
+
+    /// Reveals committed weights; the window must be open.
+    ///
+    /// # Errors
+    /// [`Error::NoUpdate`]; as [`Session::commit`].
+    pub async fn reveal(&self, file: &mut StateFile, of: RevealOf) -> Result<Done> {
+        self.check_chain(file).await?;
+        if let Some(done) = self.revealed(file, of).await? {
+            return Ok(done);
+        }
+        if self.settled_commit(file, of).await?.is_none() {
+            return Err(stage(file, of, "cannot reveal"));
+        }
+        let plan = file.state.reveal_plan(of).expect("what is committed is sealed");
+        let prepared = plan
+            .prepare(self.client, &self.host, self.key.address(), &self.gas)
+            .await?
+            .checked()?;
+        self.sign_and_send(file, of, Half::Reveal, prepared).await
+    }
+
+    /// Waits for the window, then reveals; what may go away by itself is tried
+    /// again as long as the window is open.
+    ///
+    /// # Errors
+    /// As [`Session::reveal`].
+    pub async fn reveal_when_open(
+        &self,
+        file: &mut StateFile,
+        of: RevealOf,
+        mut tell: impl FnMut(Event<'_>),
+    ) -> Result<Done> {
+        let mut pause = FIRST_PAUSE;
+        let mut window = None;
+        loop {
+            let result = self.wait_and_reveal(file, of, &mut window, &mut tell).await;
+            let error = match result {
+                Err(error) if may_pass(&error) => error,
+                result => return result,
+            };
+            let closed =
+                |window: &RevealWindow| now_ms() > window.closes_at_ms.saturating_add(OVERTIME_MS);
+            if window.as_ref().is_some_and(closed) {
+                return Err(error);
+            }
+            tell(Event::Retrying { error: &error, pause });
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Carries on whatever is under way: settles a commit that was signed,
+    /// waits for the window, reveals. Nothing if there is nothing under way.
+    ///
+    /// # Errors
+    /// As [`Session::reveal`].
+    pub async fn resume(
+        &self,
+        file: &mut StateFile,
+        tell: impl FnMut(Event<'_>),
+    ) -> Result<Option<Done>> {
+        let (of, round) = file.state.current();
+        match (round.stage(), of, file.state.terms) {
+            (Stage::Unsealed | Stage::Prepared | Stage::Revealed, ..) => return Ok(None),
+            (Stage::CommitSigned, RevealOf::Registration, Some(terms)) => {
+                self.commit(file, terms).await?;
+            }
+            (Stage::CommitSigned, RevealOf::Update, _) => {
+                self.commit_update(file).await?;
+            }
+            _ => {}
+        }
+        self.reveal_when_open(file, of, tell).await.map(Some)
+    }
+
+    /// Makes the checks of the next reveal without sending anything.
+    ///
+    /// # Errors
+    /// [`Error::Stage`], [`Error::Rpc`].
+    pub async fn check(&self, file: &StateFile) -> Result<Report> {
+        let (of, round) = file.state.current();
+        let Some(plan) = file.state.reveal_plan(of) else {
+            return Err(stage(file, of, "nothing to check"));
+        };
+        let network = Network::ask(self.client).await?;
+        let standing = self.client.model(&file.state.model_id).await?.map(Standing::from);
+        let sender = self.key.address();
+        let mut report = plan.check(&network, standing.as_ref(), sender, self.host.scope);
+        report.extend(self.look_at_host(round).await);
+        Ok(report)
+    }
+
+    async fn commit_round(
+        &self,
+        file: &mut StateFile,
+        of: RevealOf,
+        terms: Option<Terms>,
+    ) -> Result<Done> {
+        self.check_chain(file).await?;
+        if round(file, of)?.stage() == Stage::Unsealed {
+            return Err(stage(file, of, "cannot commit"));
+        }
+        if let Some(done) = self.settled_commit(file, of).await? {
+            return Ok(done);
+        }
+        // Nothing of an earlier try can be executed any more.
+        let sender = self.key.address();
+        let mut prepared = match terms {
+            Some(terms) => {
+                let plan = file.state.commit_plan(terms).expect("it is sealed");
+                plan.prepare(self.client, sender, &self.gas).await?
+            }
+            None => {
+                let plan = file.state.update_plan().expect("it is sealed");
+                plan.prepare(self.client, sender, &self.gas).await?
+            }
+        };
+        let rehearsal = self.rehearse(file, of, &prepared).await?;
+        prepared.report.extend(rehearsal);
+        let prepared = prepared.checked()?;
+        file.update(|state| {
+            state.owner = Some(sender);
+            state.terms = terms.or(state.terms);
+        })?;
+        let clock = prepared.network.clock;
+        let done = self.sign_and_send(file, of, Half::Commit, prepared).await?;
+        Ok(Done { window: Some(RevealWindow::new(done.epoch, &clock)), ..done })
+    }
+
+    async fn wait_and_reveal(
+        &self,
+        file: &mut StateFile,
+        of: RevealOf,
+        window: &mut Option<RevealWindow>,
+        tell: &mut impl FnMut(Event<'_>),
+    ) -> Result<Done> {
+        self.check_chain(file).await?;
+        if let Some(done) = self.revealed(file, of).await? {
+            return Ok(done);
+        }
+        if self.settled_commit(file, of).await?.is_none() {
+            return Err(stage(file, of, "cannot reveal"));
+        }
+        let waiting = |window: &RevealWindow| tell(Event::Waiting(window));
+        let standing = wait_until_open(self.client, &file.state.model_id, waiting).await?;
+        *window = standing.reveal_window();
+        self.reveal(file, of).await
+    }
+
+    /// Puts a transaction on file, then sends it, then records its epoch.
+    async fn sign_and_send(
+        &self,
+        file: &mut StateFile,
+        of: RevealOf,
+        half: Half,
+        prepared: Prepared,
+    ) -> Result<Done> {
+        let signed = prepared.data.sign(self.key);
+        file.update(|state| half.put(state, of, Some(Sent::unsent(&signed))))?;
+        let executed = self.client.execute_and_wait(&signed, self.timeout).await?;
+        if !executed.effects.is_success() {
+            return Err(Error::Failed(Box::new(executed)));
+        }
+        let epoch = executed.effects.v1().executed_epoch;
+        file.update(|state| half.settle(state, of, epoch))?;
+        Ok(Done { executed: Some(executed), epoch, window: None, report: prepared.report })
+    }
+
+    /// What can be known of the reveal before the commit.
+    async fn rehearse(
+        &self,
+        file: &StateFile,
+        of: RevealOf,
+        prepared: &Prepared,
+    ) -> Result<Report> {
+        let round = round(file, of)?;
+        let mut report = TypedUrl::from(round.weights_url.clone()).check(self.host.scope);
+        let dim = prepared.network.parameters.target_embedding_dim;
+        match &round.embedding {
+            Some(numbers) => report.extend(embedding::check(numbers, dim)),
+            None => report.push(
+                Finding::warning(Check::Embedding, "the embedding is not on file yet")
+                    .with_remedy("it is needed for the reveal"),
+            ),
+        }
+        let fingerprint = round.spent().key_fingerprint;
+        if file.state.spent.iter().any(|over| over.key_fingerprint == fingerprint) {
+            report.push(
+                Finding::error(Check::Key, "this key was used for other weights before")
+                    .with_remedy("prepare the weights again"),
+            );
+        }
+        report.extend(self.look_at_host(round).await);
+        Ok(report)
+    }
+
+    async fn look_at_host(&self, round: &Round) -> Report {
+        let Some(sealed) = round.sealed else { return Report::default() };
+        let url = round.weights_url.as_url();
+        let key = Some(&round.decryption_key);
+        remote::check(self.host.storage, url, &sealed, key, self.host.depth).await
+    }
+
+    /// A state file is for one chain and one owner.
+    async fn check_chain(&self, file: &mut StateFile) -> Result<()> {
+        let chain = self.client.chain_id().await?;
+        let mut report = Report::default();
+        if let Some(expected) = file.state.chain_id.filter(|expected| *expected != chain) {
+            report.push(
+                Finding::error(
+                    Check::Chain,
+                    format!("the model is for chain {expected}, the node serves {chain}"),
+                )
+                .with_remedy("choose the environment it was committed in, or prepare it anew"),
+            );
+        }
+        let sender = self.key.address();
+        if let Some(owner) = file.state.owner.filter(|owner| *owner != sender) {
+            report.push(
+                Finding::error(
+                    Check::Owner,
+                    format!("the model was committed by {owner}, the sender is {sender}"),
+                )
+                .with_remedy("soma wallet switch chooses the sender")
+                .with_failure("NotModelOwner"),
+            );
+        }
+        if !report.is_ok() {
+            return Err(Error::Refused(report));
+        }
+        if file.state.chain_id.is_none() {
+            file.update(|state| state.chain_id = Some(chain))?;
+        }
+        Ok(())
+    }
+}
+
+fn round(file: &StateFile, of: RevealOf) -> Result<&Round> {
+    file.state.round(of).ok_or(Error::NoUpdate { model: file.state.model_id })
+}
+
+fn stage(file: &StateFile, of: RevealOf, what: &'static str) -> Error {
+    match round(file, of) {
+        Ok(round) => Error::Stage { what, model: file.state.model_id, stage: round.stage() },
+        Err(error) => error,
+    }
+}
+
+/// Whether the same step may succeed a little later.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Rpc(error) => {
+            error.is_retriable() || matches!(error, soma_rpc::Error::OutcomeUnknown { .. })
+        }
+        // A host that is down for a moment; everything else stays wrong.
+        Error::Refused(report) => report.errors().all(|finding| finding.check == Check::Host),
+        _ => false,
+    }
+}

@@ -1,0 +1,186 @@
+//! State on disk: written before anything leaves the machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use soma_proto::ObjectId;
+use soma_wallet::file::{self, Access, Lock};
+use zeroize::Zeroizing;
+
+use super::State;
+use super::text::FORMAT;
+use crate::{Error, Result};
+
+/// A state file held by this process alone, from open to drop.
+///
+/// [`save`](Self::save) replaces it at once (write, sync, rename, sync of the
+/// folder), with mode 0600, and reads it back before it returns: what was
+/// saved is on the disk and can be read.
+#[derive(Debug)]
+pub struct StateFile {
+    path: PathBuf,
+    /// What is to be saved.
+    pub state: State,
+    _lock: Lock,
+}
+
+impl StateFile {
+    /// Writes the state of a model that has none yet.
+    ///
+    /// # Errors
+    /// [`Error::File`]: if there is one, it stays as it is.
+    pub fn create(path: &Path, state: State) -> Result<Self> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            file::create_private_folder(folder)?;
+        }
+        let lock = Lock::acquire_within(path, Duration::ZERO)?;
+        file::create(path, &to_json(&state), Access::Owner)?;
+        let created = Self { path: path.to_owned(), state, _lock: lock };
+        created.read_back()?;
+        Ok(created)
+    }
+
+    /// Takes hold of a state file.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it is missing or another process holds it;
+    /// [`Error::State`] if it cannot be understood.
+    pub fn open(path: &Path) -> Result<Self> {
+        // The lock file would be made beside a file that does not exist.
+        fs::metadata(path).map_err(|source| io("open", path, source))?;
+        let lock = Lock::acquire_within(path, Duration::ZERO)?;
+        Ok(Self { path: path.to_owned(), state: read(path)?, _lock: lock })
+    }
+
+    /// Saves the state.
+    ///
+    /// # Errors
+    /// [`Error::File`]; the file then holds what it held before.
+    pub fn save(&self) -> Result<()> {
+        file::replace(&self.path, &to_json(&self.state), Access::Owner)?;
+        self.read_back()
+    }
+
+    /// Changes the state and saves it.
+    ///
+    /// # Errors
+    /// As [`StateFile::save`].
+    pub fn update(&mut self, change: impl FnOnce(&mut State)) -> Result<()> {
+        change(&mut self.state);
+        self.save()
+    }
+
+    /// Removes the file: for a key that encrypted nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn discard(self) -> Result<()> {
+        fs::remove_file(&self.path).map_err(|source| io("remove", &self.path, source))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read_back(&self) -> Result<()> {
+        let unlike = || Error::State {
+            path: self.path.clone(),
+            reason: "what was read back is not what was written".to_owned(),
+        };
+        if read(&self.path)? == self.state { Ok(()) } else { Err(unlike()) }
+    }
+}
+
+/// The folder with the state files of a wallet, one for each model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateFolder(PathBuf);
+
+impl StateFolder {
+    /// The folder; it need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The file for a model.
+    pub fn path_of(&self, model: &ObjectId) -> PathBuf {
+        self.0.join(format!("{model}.json"))
+    }
+
+    /// Reads all states without taking hold of them, oldest first. A file that
+    /// cannot be understood comes as its error.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be read; a missing one is empty.
+    pub fn read(&self) -> Result<Vec<(PathBuf, Result<State>)>> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(io("read", &self.0, e)),
+        };
+        let mut states = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|e| io("read", &self.0, e))?.path();
+            let hidden =
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            if !hidden && path.extension().is_some_and(|extension| extension == "json") {
+                let state = read(&path);
+                states.push((path, state));
+            }
+        }
+        states.sort_by_key(|(path, state)| {
+            (state.as_ref().map_or(0, |state| state.prepared_at_ms), path.clone())
+        });
+        Ok(states)
+    }
+
+    /// The file of the model that was prepared last.
+    ///
+    /// # Errors
+    /// [`Error::NothingPrepared`]; as [`StateFolder::read`].
+    pub fn newest(&self) -> Result<PathBuf> {
+        let readable = self.read()?.into_iter().filter(|(_, state)| state.is_ok());
+        let newest = readable.last().map(|(path, _)| path);
+        newest.ok_or_else(|| Error::NothingPrepared { folder: self.0.clone() })
+    }
+}
+
+/// Reads a state file; one that others may read is made private.
+fn read(path: &Path) -> Result<State> {
+    let bytes = fs::read(path).map(Zeroizing::new).map_err(|source| io("read", path, source))?;
+    file::tighten(path)?;
+    let fail = |reason: String| Error::State { path: path.to_owned(), reason };
+
+    #[derive(serde::Deserialize)]
+    struct Head {
+        format: String,
+    }
+    // The parser's own words could quote the file, so only the place is told.
+    let damaged = |e: serde_json::Error| {
+        fail(format!("it is damaged at line {}, column {}", e.line(), e.column()))
+    };
+    let head: Head = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if head.format != FORMAT {
+        let known = format!("it has the format {:?}, this program knows {FORMAT:?}", head.format);
+        return Err(fail(known));
+    }
+    serde_json::from_slice(&bytes).map_err(damaged)
+}
+
+fn to_json(state: &State) -> Zeroizing<Vec<u8>> {
+    // Room enough that the buffer is not moved, which would leave copies behind.
+    let mut json = Zeroizing::new(Vec::with_capacity(256 << 10));
+    serde_json::to_writer_pretty(&mut *json, state).expect("a state has a JSON form");
+    json.push(b'\n');
+    json
+}
+
+fn io(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::Io { action, path: path.to_owned(), source }
+}

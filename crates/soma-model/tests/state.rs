@@ -1,0 +1,264 @@
+//! State files: what is written, what is refused, what survives.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use soma_crypto::{Input, Key, Options, commitment, safetensors};
+use soma_model::state::{Sent, Terms};
+use soma_model::{Error, Preparation, RevealOf, Stage, StateFile, StateFolder};
+use soma_proto::{KeyPair, TransactionData, TransactionKind};
+
+/// A folder with a small safetensors file, and the way to prepare it.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let json = br#"{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#;
+        let mut file = (json.len() as u64).to_le_bytes().to_vec();
+        file.extend(json);
+        file.extend([1, 2, 3, 4]);
+        fs::write(folder.path().join("weights.safetensors"), file).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn states(&self) -> StateFolder {
+        StateFolder::new(self.path("models"))
+    }
+
+    fn preparation(&self, sealed: &str) -> Preparation {
+        Preparation {
+            weights_file: self.path("weights.safetensors"),
+            sealed_file: self.path(sealed),
+            url: "HTTP://127.0.0.1:9200/weights.enc".parse().unwrap(),
+            embedding: Some(vec![0.1, -0.0, f32::MIN_POSITIVE / 2.0]),
+        }
+    }
+
+    fn prepared(&self) -> StateFile {
+        self.preparation("weights.enc").run(&self.states(), None, &Options::new()).unwrap()
+    }
+}
+
+fn key_hex(file: &StateFile) -> String {
+    let key = &file.state.registration.decryption_key;
+    Key::from_bytes(*key.as_bytes()).to_hex().to_string()
+}
+
+fn only_file(folder: &StateFolder) -> PathBuf {
+    let states = folder.read().unwrap();
+    assert_eq!(states.len(), 1);
+    states[0].0.clone()
+}
+
+#[test]
+fn preparing_encrypts_under_a_key_that_is_on_file() {
+    let desk = Desk::new();
+    let file = desk.prepared();
+    let state = &file.state;
+    assert_eq!(file.path(), desk.states().path_of(&state.model_id));
+    assert_eq!(state.registration.stage(), Stage::Prepared);
+    assert_eq!(state.registration.weights_url.as_str(), "http://127.0.0.1:9200/weights.enc");
+    let sealed = state.registration.sealed.unwrap();
+    let measured = commitment(Input::file(desk.path("weights.enc")), &Options::new()).unwrap();
+    assert_eq!(sealed.commitment.as_bytes(), measured.digest.as_bytes());
+    assert_eq!(sealed.size, measured.size);
+    let key = Key::from_hex(&key_hex(&file)).unwrap();
+    let header = safetensors::inspect_file(desk.path("weights.enc"), Some(&key)).unwrap();
+    assert_eq!(header.parameters, 4);
+
+    let written = fs::read_to_string(file.path()).unwrap();
+    assert!(written.starts_with("{\n  \"format\": \"soma-model-state/1\",\n"), "{written}");
+    assert!(written.contains(&key_hex(&file)));
+    assert!(!format!("{file:?}").contains(&key_hex(&file)));
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let desk = Desk::new();
+    let mut file = desk.prepared();
+    assert_eq!(mode(desk.states().path()), 0o700);
+    assert_eq!(mode(file.path()), 0o600);
+    file.update(|state| state.terms = None).unwrap();
+    assert_eq!(mode(file.path()), 0o600);
+    let path = file.path().to_owned();
+    drop(file);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    StateFile::open(&path).unwrap();
+    assert_eq!(mode(&path), 0o600);
+}
+
+#[test]
+fn what_is_saved_comes_back_bit_for_bit() {
+    let desk = Desk::new();
+    let mut file = desk.prepared();
+    let owner = KeyPair::from_bytes([1; 32]);
+    let kind = TransactionKind::DeactivateModel { model_id: file.state.model_id };
+    let signed = TransactionData::new(kind, owner.address(), Vec::new()).sign(&owner);
+    file.update(|state| {
+        state.owner = Some(owner.address());
+        state.terms = Some(Terms { stake_amount: u64::MAX, commission_rate: 10_000 });
+        state.registration.commit = Some(Sent::unsent(&signed));
+        state.spent.push(state.registration.spent());
+    })
+    .unwrap();
+    let (path, state) = (file.path().to_owned(), file.state.clone());
+    drop(file);
+    let again = StateFile::open(&path).unwrap();
+    assert_eq!(again.state, state);
+    let bits = |numbers: &[f32]| numbers.iter().map(|n| n.to_bits()).collect::<Vec<_>>();
+    assert_eq!(
+        bits(again.state.registration.embedding.as_ref().unwrap()),
+        bits(&[0.1, -0.0, f32::MIN_POSITIVE / 2.0])
+    );
+    assert_eq!(again.state.registration.stage(), Stage::CommitSigned);
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let desk = Desk::new();
+    let file = desk.prepared();
+    let path = file.path().to_owned();
+    assert!(matches!(StateFile::open(&path), Err(Error::File(_))));
+    assert_eq!(only_file(&desk.states()), path, "reading needs no hold");
+    drop(file);
+    StateFile::open(&path).unwrap();
+}
+
+#[test]
+fn a_state_file_is_never_overwritten_by_another_model() {
+    let desk = Desk::new();
+    let path = desk.path("state.json");
+    let run = |sealed: &str| {
+        let preparation = desk.preparation(sealed);
+        preparation.run(&desk.states(), Some(path.clone()), &Options::new())
+    };
+    let first = run("a").unwrap().state;
+    assert!(matches!(run("b"), Err(Error::Stage { stage: Stage::Prepared, .. })));
+    assert_eq!(StateFile::open(&path).unwrap().state, first);
+    assert!(!desk.path("b").exists());
+}
+
+#[test]
+fn a_preparation_that_fails_leaves_nothing() {
+    let desk = Desk::new();
+    fs::write(desk.path("taken"), "x").unwrap();
+    let run = |sealed: &str| {
+        desk.preparation(sealed).run(&desk.states(), None, &Options::new()).map(|_| ())
+    };
+    assert!(matches!(run("taken"), Err(Error::Weights(_))));
+    assert_eq!(fs::read(desk.path("taken")).unwrap(), b"x");
+    assert!(desk.states().read().unwrap().is_empty());
+    assert!(matches!(desk.states().newest(), Err(Error::NothingPrepared { .. })));
+
+    fs::write(desk.path("weights.safetensors"), "not safetensors").unwrap();
+    assert!(matches!(run("weights.enc"), Err(Error::NotSafetensors { .. })));
+    assert!(!desk.path("weights.enc").exists());
+}
+
+#[test]
+fn an_interrupted_preparation_is_taken_up() {
+    let desk = Desk::new();
+    let mut file = desk.prepared();
+    let (path, key) = (file.path().to_owned(), key_hex(&file));
+    let (id, sealed) = (file.state.model_id, file.state.registration.sealed);
+    file.update(|state| state.registration.sealed = None).unwrap();
+    drop(file);
+    let again = |sealed: &str| {
+        let preparation = desk.preparation(sealed);
+        preparation.run(&desk.states(), Some(path.clone()), &Options::new()).unwrap()
+    };
+
+    // The encrypted file was complete: its key stays.
+    let mut file = again("weights.enc");
+    assert_eq!((key_hex(&file), file.state.registration.sealed), (key.clone(), sealed));
+
+    // It is not there, or it is another one: the key is not used twice.
+    fs::remove_file(desk.path("weights.enc")).unwrap();
+    file.update(|state| state.registration.sealed = None).unwrap();
+    drop(file);
+    let file = again("weights.enc");
+    assert_ne!(key_hex(&file), key);
+    assert_eq!(file.state.model_id, id);
+    assert_eq!(file.state.registration.stage(), Stage::Prepared);
+}
+
+#[test]
+fn every_preparation_has_its_own_key_and_ids() {
+    let desk = Desk::new();
+    let one = desk.prepared();
+    let two = desk.preparation("two.enc").run(&desk.states(), None, &Options::new()).unwrap();
+    assert_ne!(key_hex(&one), key_hex(&two));
+    assert_ne!(one.state.model_id, two.state.model_id);
+    assert_ne!(
+        fs::read(desk.path("weights.enc")).unwrap(),
+        fs::read(desk.path("two.enc")).unwrap()
+    );
+    assert_eq!(desk.states().newest().unwrap(), two.path());
+}
+
+#[test]
+fn an_update_waits_for_the_weights_before_it() {
+    let desk = Desk::new();
+    let mut file = desk.prepared();
+    let refused = desk.preparation("new.enc").run_update(&mut file, &Options::new());
+    assert!(matches!(refused, Err(Error::Stage { stage: Stage::Prepared, .. })));
+    file.update(|state| {
+        state.registration.commit = Some(Sent::found(3));
+        state.registration.reveal = Some(Sent::found(4));
+    })
+    .unwrap();
+    desk.preparation("new.enc").run_update(&mut file, &Options::new()).unwrap();
+    let (of, update) = file.state.current();
+    assert_eq!((of, update.stage()), (RevealOf::Update, Stage::Prepared));
+    assert_ne!(update.decryption_key, file.state.registration.decryption_key);
+    assert_eq!(file.state.spent, [file.state.registration.spent()]);
+    // One that is committed but not signed for reveal may be given up, one
+    // whose commit may still arrive may not.
+    let signer = KeyPair::from_bytes([1; 32]);
+    let kind = TransactionKind::DeactivateModel { model_id: file.state.model_id };
+    let signed = TransactionData::new(kind, signer.address(), Vec::new()).sign(&signer);
+    file.update(|state| {
+        state.update.as_mut().unwrap().commit = Some(Sent::unsent(&signed));
+    })
+    .unwrap();
+    let refused = desk.preparation("third.enc").run_update(&mut file, &Options::new());
+    assert!(matches!(refused, Err(Error::Stage { stage: Stage::CommitSigned, .. })));
+}
+
+#[test]
+fn damage_is_told_without_the_key() {
+    let desk = Desk::new();
+    let file = desk.prepared();
+    let (path, key) = (file.path().to_owned(), key_hex(&file));
+    drop(file);
+    let good = fs::read_to_string(&path).unwrap();
+    let broken_key = key.replace(|c: char| c.is_ascii_digit(), "x");
+    for (bad, part) in [
+        (good[..good.len() / 2].to_owned(), "damaged at line"),
+        (String::new(), "damaged"),
+        (good.replace("state/1", "state/2"), "soma-model-state/2"),
+        (good.replace("soma-model-state/1", "other"), "other"),
+        (good.replace(&key, &broken_key), "damaged at line"),
+        (good.replace("\"owner\"", "\"stranger\""), "damaged at line"),
+        ("{\"format\": 5}".to_owned(), "damaged"),
+    ] {
+        fs::write(&path, &bad).unwrap();
+        let error = StateFile::open(&path).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+        assert!(!error.contains(&key) && !error.contains(&broken_key), "{error}");
+        let listed = desk.states().read().unwrap();
+        assert!(listed.iter().any(|(listed, state)| *listed == path && state.is_err()));
+    }
+    assert!(matches!(StateFile::open(&desk.path("none.json")), Err(Error::Io { .. })));
+    assert!(!desk.path(".none.json.lock").exists());
+}
