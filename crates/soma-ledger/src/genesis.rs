@@ -10,12 +10,12 @@ use soma_proto::effects::{
 use soma_proto::object::{StakedSoma, genesis_object_id};
 use soma_proto::signature::UserSignature;
 use soma_proto::system_state::{
-    EmissionPool, ModelRegistry, PoolTokenExchangeRate, StakingPool, SystemParameters,
+    EmissionPool, Model, ModelRegistry, PoolTokenExchangeRate, StakingPool, SystemParameters,
     SystemStateV1, TargetState, Validator, ValidatorMetadata, ValidatorSet,
 };
 use soma_proto::{
-    Address, Object, ObjectId, Owner, PublicKey, SHANNONS_PER_SOMA, SignedTransaction,
-    TransactionData, TransactionDigest, TransactionKind,
+    Address, ModelWeightsManifest, Object, ObjectId, Owner, PublicKey, SHANNONS_PER_SOMA,
+    SignedTransaction, Tensor, TransactionData, TransactionDigest, TransactionKind, hash,
 };
 
 use crate::execution::{Execution, StateChange, balance_changes};
@@ -55,6 +55,9 @@ pub struct GenesisConfig {
     pub allocations: Vec<Allocation>,
     /// The first validators.
     pub validators: Vec<GenesisValidator>,
+    /// Models that are active from the beginning. A usual chain has none; they
+    /// are for trying out how software behaves when there are many.
+    pub models: Vec<GenesisModel>,
 }
 
 /// A coin or a stake that exists from the beginning.
@@ -66,6 +69,24 @@ pub struct Allocation {
     pub amount: u64,
     /// The validator with whom it is staked; a coin if absent.
     pub staked_with: Option<Address>,
+}
+
+/// A model that is active from the beginning. Unlike there, targets
+/// are first drawn at the end of epoch 0, and it may have an embedding.
+#[derive(Clone, Debug)]
+pub struct GenesisModel {
+    /// Its id; the pool of its stake has the hash of it.
+    pub id: ObjectId,
+    /// Who may act for it, and who owns the receipt for the stake.
+    pub owner: Address,
+    /// Shannons staked on it.
+    pub stake: u64,
+    /// Basis points.
+    pub commission_rate: u64,
+    /// Where the weights are and how to open them.
+    pub manifest: ModelWeightsManifest,
+    /// Its place among the others.
+    pub embedding: Option<Tensor>,
 }
 
 /// One of the first validators.
@@ -123,6 +144,7 @@ impl GenesisConfig {
             emission_per_epoch: DEFAULT_EMISSION_PER_EPOCH,
             allocations,
             validators,
+            models: Vec::new(),
         }
     }
 }
@@ -155,7 +177,9 @@ pub(crate) fn build(config: &GenesisConfig) -> Result<(Ledger, Execution)> {
     if config.validators.is_empty() {
         return Err(Error::NoValidators);
     }
-    let allocated: u128 = config.allocations.iter().map(|a| u128::from(a.amount)).sum();
+    let amounts = config.allocations.iter().map(|allocation| allocation.amount);
+    let stakes = config.models.iter().map(|model| model.stake);
+    let allocated: u128 = amounts.chain(stakes).map(u128::from).sum();
     let emission_balance = u64::try_from(allocated)
         .ok()
         .and_then(|allocated| TOTAL_SUPPLY.checked_sub(allocated))
@@ -167,6 +191,10 @@ pub(crate) fn build(config: &GenesisConfig) -> Result<(Ledger, Execution)> {
     for (allocation, id) in config.allocations.iter().zip(&mut ids) {
         objects.push(first_object(allocation, id, &mut set)?);
     }
+    let mut registry = ModelRegistry::default();
+    for (model, id) in config.models.iter().zip(&mut ids) {
+        objects.push(first_model(model, id, &config.parameters, &mut registry));
+    }
     validators::assign_voting_power(&mut set);
     let fields = SystemStateV1 {
         epoch: 0,
@@ -175,7 +203,7 @@ pub(crate) fn build(config: &GenesisConfig) -> Result<(Ledger, Execution)> {
         parameters: config.parameters.clone(),
         epoch_start_timestamp_ms: config.timestamp_ms,
         validator_report_records: BTreeMap::new(),
-        model_registry: ModelRegistry::default(),
+        model_registry: registry,
         emission_pool: EmissionPool {
             balance: emission_balance,
             emission_per_epoch: config.emission_per_epoch,
@@ -264,6 +292,41 @@ fn first_object(allocation: &Allocation, id: ObjectId, set: &mut ValidatorSet) -
     Ok(Object::staked_soma(id, 0, &receipt, owner, previous))
 }
 
+/// Puts a model into the registry; gives the receipt for its stake.
+fn first_model(
+    model: &GenesisModel,
+    id: ObjectId,
+    parameters: &SystemParameters,
+    registry: &mut ModelRegistry,
+) -> Object {
+    let pool = ObjectId::new(hash::blake2b256(&[model.id.as_bytes()]));
+    let entry = Model {
+        owner: model.owner,
+        architecture_version: parameters.model_architecture_version,
+        weights_url_commitment: model.manifest.manifest.url().commitment(),
+        weights_commitment: model.manifest.manifest.checksum().into(),
+        commit_epoch: 0,
+        weights_manifest: Some(model.manifest.clone()),
+        embedding: model.embedding.clone(),
+        staking_pool: StakingPool {
+            id: pool,
+            activation_epoch: Some(0),
+            soma_balance: model.stake,
+            pool_token_balance: model.stake,
+            exchange_rates: BTreeMap::from([(0, PoolTokenExchangeRate::default())]),
+            ..StakingPool::default()
+        },
+        commission_rate: model.commission_rate,
+        next_epoch_commission_rate: model.commission_rate,
+        pending_update: None,
+    };
+    registry.staking_pool_mappings.insert(pool, model.id);
+    registry.active_models.insert(model.id, entry);
+    registry.total_model_stake += model.stake;
+    let receipt = StakedSoma { pool_id: pool, stake_activation_epoch: 0, principal: model.stake };
+    Object::staked_soma(id, 0, &receipt, model.owner, TransactionDigest::ZERO)
+}
+
 /// Makes the transaction, and the objects as it leaves them.
 fn finish(mut objects: Vec<Object>, fields: SystemStateV1) -> (Ledger, Execution) {
     const VERSION: u64 = 1;
@@ -308,7 +371,7 @@ fn finish(mut objects: Vec<Object>, fields: SystemStateV1) -> (Ledger, Execution
         inputs: Vec::new(),
         system_state: Some(StateChange { before: None, after: state.reference() }),
         deleted: Vec::new(),
-        touched_models: Vec::new(),
+        touched_models: state.fields().model_registry.active_models.keys().copied().collect(),
         forgotten: Vec::new(),
         balance_changes: balance_changes(std::iter::empty(), objects.iter()),
         written: objects.clone(),

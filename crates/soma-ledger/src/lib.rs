@@ -67,7 +67,8 @@ pub use self::error::{Error, Result};
 pub use self::execute::Checks;
 pub use self::execution::{BalanceChange, Execution, StateChange};
 pub use self::genesis::{
-    Allocation, DEFAULT_EMISSION_PER_EPOCH, GenesisConfig, GenesisValidator, TOTAL_SUPPLY,
+    Allocation, DEFAULT_EMISSION_PER_EPOCH, GenesisConfig, GenesisModel, GenesisValidator,
+    TOTAL_SUPPLY,
 };
 pub use self::ledger::{Counters, Ledger, Parts};
 pub use self::rejection::{Category, Rejection};

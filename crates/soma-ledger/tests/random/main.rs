@@ -1,0 +1,164 @@
+//! What must hold on every path that a chain can take.
+
+#![allow(missing_docs, reason = "the names of the tests say what they check")]
+
+mod mirror;
+mod steps;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use soma_ledger::{Execution, Ledger, TOTAL_SUPPLY};
+use soma_proto::effects::{ObjectIn, ObjectOut};
+use soma_proto::system_state::SystemStateV1;
+use soma_proto::{KeyPair, TransactionData, TransactionKind};
+
+use self::mirror::Mirror;
+use self::steps::{STEP_BYTES, Step, small_chain, take};
+
+fn walk(length: usize) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(any::<[u8; STEP_BYTES]>().prop_map(Step), length)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// No money comes or goes, failures do nothing but charge, and the store's
+    /// deltas rebuild the ledger.
+    #[test]
+    fn invariants_hold(steps in walk(150)) {
+        let (mut ledger, genesis) = small_chain();
+        let mut mirror = Mirror::new(&ledger, &genesis);
+        for step in steps {
+            let before = ledger.system_state().clone();
+            let Some(done) = take(&mut ledger, step) else { continue };
+            prop_assert_eq!(ledger.supply().total(), u128::from(TOTAL_SUPPLY));
+            prop_assert_eq!(ledger.state_object().digest(), ledger.state_reference().digest());
+            check_effects(&ledger, &done)?;
+            if !done.is_success() {
+                check_failure(&ledger, &done, &before)?;
+            }
+            mirror.follow(&ledger, &done);
+        }
+        mirror.check(&ledger);
+    }
+
+    /// The same inputs give the same state, bit by bit.
+    #[test]
+    fn same_input_same_state(steps in walk(100)) {
+        let run = |steps: &[Step]| {
+            let (mut ledger, _) = small_chain();
+            let digests: Vec<_> = steps
+                .iter()
+                .filter_map(|step| take(&mut ledger, *step))
+                .map(|done| done.effects.digest())
+                .collect();
+            (digests, ledger.state_reference())
+        };
+        prop_assert_eq!(run(&steps), run(&steps));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// Whatever a transaction says, it is turned away or executed.
+    #[test]
+    fn arbitrary_transactions(kind: TransactionKind, seed: [u8; 32], fast_gas: bool) {
+        let (mut ledger, _) = small_chain();
+        let sender = if fast_gas { KeyPair::from_bytes([1; 32]) } else { KeyPair::from_bytes(seed) };
+        let gas = ledger.coins_of(&sender.address()).first().map(|coin| coin.reference());
+        let data = TransactionData::new(kind, sender.address(), gas.into_iter().collect());
+        let _ = ledger.simulate(&data, soma_ledger::Checks::Disabled);
+        let _ = ledger.apply(&data.sign(&sender));
+        ledger.change_epoch(u64::MAX);
+        prop_assert_eq!(ledger.supply().total(), u128::from(TOTAL_SUPPLY));
+    }
+}
+
+/// Effects and ledger tell the same.
+fn check_effects(ledger: &Ledger, done: &Execution) -> Result<(), TestCaseError> {
+    let effects = done.effects.v1();
+    let mut last = None;
+    for (id, change) in &effects.changed_objects {
+        prop_assert!(last < Some(*id), "changes are sorted by id");
+        last = Some(*id);
+        let reference = if *id == soma_ledger::SYSTEM_STATE_ID {
+            Some(ledger.state_reference())
+        } else {
+            ledger.object(id).map(|object| object.reference())
+        };
+        match &change.output_state {
+            ObjectOut::ObjectWrite(digest, _) => {
+                let live = reference.expect("a written object is live");
+                prop_assert_eq!(live.digest(), *digest);
+                prop_assert_eq!(live.version(), effects.version);
+            }
+            _ => prop_assert_eq!(reference, None),
+        }
+        if let ObjectIn::Exist((version, _), _) = &change.input_state {
+            prop_assert!(*version < effects.version);
+        }
+    }
+    let fee = effects.transaction_fee;
+    prop_assert_eq!(fee.total_fee, fee.base_fee + fee.operation_fee + fee.value_fee);
+    Ok(())
+}
+
+/// A failure charges the base fee and touches the gas coins and the version of
+/// the system state, nothing else.
+fn check_failure(
+    ledger: &Ledger,
+    done: &Execution,
+    before: &SystemStateV1,
+) -> Result<(), TestCaseError> {
+    prop_assert_eq!(ledger.system_state(), before);
+    prop_assert_eq!(done.effects.created().count(), 0);
+    prop_assert!(done.touched_models.is_empty());
+    let fee = done.effects.v1().transaction_fee;
+    prop_assert_eq!(fee.total_fee, fee.base_fee);
+    let lost: i128 = done.balance_changes.iter().map(|change| change.amount).sum();
+    prop_assert_eq!(lost, -i128::from(fee.base_fee));
+    let gas: Vec<_> =
+        done.transaction.data.gas_payment().iter().map(|reference| reference.id()).collect();
+    for object in done.written.iter().map(|object| object.id()).chain(done.deleted.clone()) {
+        prop_assert!(gas.contains(&object));
+    }
+    Ok(())
+}
+
+/// The walks are worth walking: every kind is executed with success and, where
+/// it can fail, with failures of many sorts.
+#[test]
+fn walks_reach_every_kind() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen = std::collections::BTreeMap::<_, u32>::new();
+    for _ in 0..60 {
+        let steps = walk(150).new_tree(&mut runner).expect("steps").current();
+        let (mut ledger, _) = small_chain();
+        for step in steps {
+            if let Some(done) = take(&mut ledger, step) {
+                let outcome = done.effects.failure().map_or("Success", |failure| failure.name());
+                *seen.entry((done.transaction.data.kind().name(), outcome)).or_default() += 1;
+            }
+        }
+    }
+    for kind in [
+        "ChangeEpoch",
+        "TransferCoin",
+        "PayCoins",
+        "TransferObjects",
+        "AddStake",
+        "WithdrawStake",
+        "CommitModel",
+        "RevealModel",
+        "CommitModelUpdate",
+        "RevealModelUpdate",
+        "AddStakeToModel",
+        "SetModelCommissionRate",
+        "DeactivateModel",
+        "ReportModel",
+        "UndoReportModel",
+    ] {
+        assert!(seen.contains_key(&(kind, "Success")), "{kind} never succeeded: {seen:#?}");
+    }
+}
