@@ -8,11 +8,12 @@ fn main() {
     println!("cargo:rustc-env=SOMA_REVISION={}", revision.as_deref().unwrap_or("unknown"));
 
     println!("cargo:rerun-if-changed=build.rs");
-    // Written at every commit and every change of branch.
-    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
-        if Path::new(&log).exists() {
-            println!("cargo:rerun-if-changed={log}");
-        }
+    // Written at every commit and every change of branch. Debug builds are not
+    // made again for that: their revision is that of the last real change.
+    let log = git(&["rev-parse", "--git-path", "logs/HEAD"]);
+    let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    if let Some(log) = log.filter(|log| release && Path::new(log).exists()) {
+        println!("cargo:rerun-if-changed={log}");
     }
 }
 
