@@ -7,13 +7,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use soma_ledger::checkpoint::{CheckpointBuilder, Tip};
-use soma_ledger::{Counters, Execution, GenesisConfig, Ledger, Parts, TOTAL_SUPPLY};
+use soma_ledger::{Counters, Execution, GenesisConfig, GenesisModel, Ledger, Parts, TOTAL_SUPPLY};
 use soma_proto::bls::BlsKeyPair;
 use soma_proto::effects::TransactionFee;
 use soma_proto::system_state::{Model, SystemState};
-use soma_proto::{Digest, Object, ObjectId, TransactionKind};
+use soma_proto::{
+    Checksum, DecryptionKey, Digest, Manifest, ModelWeightsManifest, Object, ObjectId,
+    SHANNONS_PER_SOMA, Tensor, TransactionKind, hash,
+};
 
-use crate::accounts::{ChainKeys, account_addresses};
+use crate::accounts::{ACCOUNTS, ChainKeys, account_addresses};
+use crate::config::FILES_PORT;
 use crate::executor::{Head, wall_clock_ms};
 use crate::hub::Published;
 use crate::store::{
@@ -91,9 +95,11 @@ impl Chain {
         let keys = ChainKeys::new(row.seed, row.committee_size);
         let (ledger, genesis) = Ledger::genesis(&genesis_config(config, &keys, row.faucet)?)
             .map_err(|error| {
-                let most = if row.faucet { "3 with a faucet, 7 without" } else { "7" };
-                let size = row.committee_size;
-                Error::Config(format!("{size} validators do not fit: {error}; at most {most}"))
+                let most = if row.faucet { 3 } else { 7 };
+                Error::Config(format!(
+                    "no such chain can be made: {error} (at most {most} validators, and as many \
+                     models as the rest pays for at 1 SOMA each)"
+                ))
             })?;
         let protocol_keys = keys.protocol_keys();
         let (checkpoints, checkpoint) =
@@ -312,7 +318,33 @@ fn genesis_config(
         Some(length) => genesis.parameters.target_embedding_dim = length,
         None => {}
     }
+    let dim = genesis.parameters.target_embedding_dim;
+    genesis.models = (0..config.genesis_models).map(|n| genesis_model(n, dim)).collect();
     Ok(genesis)
+}
+
+/// The `n`-th model of a chain that begins with models. Its weights are nowhere.
+fn genesis_model(n: u32, embedding_dim: u64) -> GenesisModel {
+    let hash = |what: &[u8]| hash::blake2b256(&[b"soma-localnet-model", what, &n.to_le_bytes()]);
+    let url = format!("http://127.0.0.1:{FILES_PORT}/genesis/{n}").parse();
+    let url = url.expect("a URL in normal form");
+    let values: Vec<f32> = hash(b"embedding")
+        .iter()
+        .cycle()
+        .take(embedding_dim as usize)
+        .map(|byte| f32::from(*byte) / 256.0)
+        .collect();
+    GenesisModel {
+        id: ObjectId::new(hash(b"id")),
+        owner: account_addresses()[ACCOUNTS - 1],
+        stake: SHANNONS_PER_SOMA,
+        commission_rate: 0,
+        manifest: ModelWeightsManifest {
+            manifest: Manifest::new(url, Checksum::new(hash(b"weights")), 1),
+            decryption_key: DecryptionKey::new(hash(b"key")),
+        },
+        embedding: Some(Tensor::vector(&values)),
+    }
 }
 
 /// What was asked for that an existing chain decides otherwise.

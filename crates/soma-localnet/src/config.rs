@@ -52,6 +52,7 @@ pub struct LocalNetConfig {
     pub(crate) epoch_duration_ms: Option<u64>,
     pub(crate) embedding_dim: Option<u64>,
     pub(crate) committee_size: Option<u32>,
+    pub(crate) genesis_models: u32,
 }
 
 impl Default for LocalNetConfig {
@@ -76,6 +77,7 @@ impl LocalNetConfig {
             epoch_duration_ms: None,
             embedding_dim: None,
             committee_size: None,
+            genesis_models: 0,
         }
     }
 
@@ -162,6 +164,15 @@ impl LocalNetConfig {
     /// Number of validators of a fresh chain; an existing one keeps its own.
     pub fn with_committee_size(mut self, validators: impl Into<Option<u32>>) -> Self {
         self.committee_size = validators.into();
+        self
+    }
+
+    /// Lets a fresh chain begin with this many active models of the last
+    /// published account, to see how software behaves when there are many.
+    /// With the usual embeddings each takes 8 KiB; small ones make a chain with
+    /// tens of thousands of models quick.
+    pub fn with_genesis_models(mut self, models: u32) -> Self {
+        self.genesis_models = models;
         self
     }
 }

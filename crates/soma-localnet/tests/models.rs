@@ -274,3 +274,42 @@ async fn reports_by_the_validator_show_with_the_model() {
     assert_eq!(balance, Some(3 * SOMA / 20));
     world.network.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_chain_may_begin_with_many_models() {
+    const MODELS: u32 = 1_200;
+    let directory = tempfile::tempdir().unwrap();
+    let kept = || config().with_state_dir(directory.path()).with_genesis_models(MODELS);
+    let world = World::start(kept()).await;
+    let mut found = Vec::new();
+    let mut page_token = None;
+    loop {
+        let page_size = Some(1_000);
+        let page = world
+            .list(ext::ListModelsRequest { page_size, page_token, ..Default::default() })
+            .await;
+        found.extend(page.models.into_iter().filter_map(|model| model.model_id));
+        page_token = page.next_page_token;
+        if page_token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found.len(), MODELS as usize);
+    assert!(found.is_sorted());
+    let first: ObjectId = found[0].parse().unwrap();
+    let shown = world.model(first).await;
+    assert_eq!(shown.status.as_deref(), Some("active"));
+    assert_eq!(shown.model.unwrap().embedding.len(), DIM);
+
+    // A whole life among them, with all money accounted for at the restart.
+    let (model, pool) = (ObjectId::new([1; 32]), ObjectId::new([2; 32]));
+    world.send(&alice(), commit(model, pool, 1)).await.unwrap();
+    world.network.advance_epoch().await.unwrap();
+    world.send(&alice(), TransactionKind::RevealModel(reveal(model, 1))).await.unwrap();
+    let state = world.system_state().await;
+    assert_eq!(state.v1().model_registry.active_models.len(), MODELS as usize + 1);
+    world.network.shutdown().await.unwrap();
+    let world = World::start(kept().with_epoch_duration_ms(None)).await;
+    assert_eq!(world.system_state().await, state);
+    world.network.shutdown().await.unwrap();
+}

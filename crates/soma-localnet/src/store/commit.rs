@@ -188,6 +188,9 @@ impl<L: Serialize> Commit<'_, L> {
 
     /// The models whose embedding may have changed.
     fn revealed(&self) -> BTreeSet<ObjectId> {
+        if self.checkpoint.certified.summary.sequence_number == 0 {
+            return self.models.keys().copied().collect();
+        }
         let kinds = self.executions.iter().map(|execution| execution.transaction.data.kind());
         kinds
             .filter_map(|kind| match kind {
