@@ -12,6 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use proptest::prelude::*;
 use soma_crypto::{
     Backend, ChunkSize, Cipher, Commitment, Durability, Error, Existing, Input, InputFile, Key,
     OpenJob, Options, Output, SealJob, commitment, commitments, hash, open, open_many, seal,
@@ -504,5 +505,37 @@ fn chunk_sizes() {
     }
     for good in [4096, 12_288, 64 << 20] {
         assert_eq!(ChunkSize::new(good).unwrap().bytes(), good);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_length_threads_and_chunks(
+        len in 0usize..400_000,
+        threads in 1usize..6,
+        pages in 1usize..20,
+        stream in any::<bool>(),
+    ) {
+        let plain = painted(len);
+        let options = Options::new()
+            .with_threads(NonZeroUsize::new(threads).unwrap())
+            .with_chunk_size(ChunkSize::new(pages * PAGE).unwrap());
+        let input = match stream {
+            true => Input::reader("pipe", Dribble(&plain)),
+            false => Input::bytes("memory", &plain),
+        };
+        let mut ciphertext = Vec::new();
+        let output = Output::writer("pipe", &mut ciphertext);
+        let found = seal(&key(), input, output, &options).unwrap();
+        prop_assert!(ciphertext == sealed(&plain));
+        prop_assert_eq!(found.digest, hash(&ciphertext));
+
+        let mut opened = Vec::new();
+        let output = Output::writer("pipe", &mut opened);
+        let input = Input::reader("pipe", Dribble(&ciphertext));
+        open(&key(), input, output, Some(found.digest), &options).unwrap();
+        prop_assert!(opened == plain);
     }
 }
