@@ -1,0 +1,347 @@
+//! Steps that are interrupted and taken up again, on a real network.
+//!
+//! An interruption is played by putting the state file back to what it was at
+//! that point; the network keeps what had reached it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use soma_crypto::Options;
+use soma_localnet::{LocalNet, LocalNetConfig, account_keys};
+use soma_model::state::{Sent, Terms};
+use soma_model::{
+    Check, CommitPlan, Depth, Error, Event, Gas, Host, Preparation, Report, RevealOf, Scope,
+    Session, Stage, Standing, StateFile, StateFolder,
+};
+use soma_proto::system_state::ModelStatus;
+use soma_proto::{KeyPair, TransactionData, TransactionKind};
+use soma_rpc::Client;
+use soma_storage::{AddressPolicy, RetryPolicy, Storage};
+
+const STAKE: u64 = 1_000_000_000;
+const TERMS: Terms = Terms { stake_amount: STAKE, commission_rate: 500 };
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A network, an owner with money, and a folder.
+struct World {
+    network: LocalNet,
+    client: Client,
+    storage: Storage,
+    owner: KeyPair,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LocalNetConfig::new()
+            .with_free_ports()
+            .with_epoch_duration_ms(86_400_000)
+            .with_embedding_dim(3)
+            .with_files_dir(folder.path().join("served"));
+        let network = LocalNet::start(config).await.unwrap();
+        let client = Client::new(network.rpc_url().unwrap()).unwrap();
+        let storage = Storage::new(AddressPolicy::Any).unwrap().with_retry(RetryPolicy::NEVER);
+        let [owner, ..] = account_keys();
+        Self { network, client, storage, owner, folder }
+    }
+
+    fn session(&self) -> Session<'_> {
+        Session {
+            client: &self.client,
+            key: &self.owner,
+            host: Host { storage: &self.storage, scope: Scope::Local, depth: Depth::Everything },
+            gas: Gas::Automatic,
+            timeout: TIMEOUT,
+        }
+    }
+
+    fn states(&self) -> StateFolder {
+        StateFolder::new(self.folder.path().join("models"))
+    }
+
+    fn preparation(&self, name: &str) -> Preparation {
+        let json = br#"{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#;
+        let mut plain = (json.len() as u64).to_le_bytes().to_vec();
+        plain.extend(json);
+        plain.extend([1, 2, 3, 4]);
+        let weights_file = self.folder.path().join("weights.safetensors");
+        fs::write(&weights_file, plain).unwrap();
+        Preparation {
+            weights_file,
+            sealed_file: self.served(name),
+            url: format!("{}/{name}", self.network.files_url().unwrap()).parse().unwrap(),
+            embedding: Some(vec![0.5, -0.25, 1.0]),
+        }
+    }
+
+    fn served(&self, name: &str) -> PathBuf {
+        self.folder.path().join("served").join(name)
+    }
+
+    fn prepared(&self, name: &str) -> StateFile {
+        self.preparation(name).run(&self.states(), None, &Options::new()).unwrap()
+    }
+
+    async fn balance(&self) -> u64 {
+        self.client.balance(&self.owner.address()).await.unwrap()
+    }
+
+    async fn status(&self, file: &StateFile) -> ModelStatus {
+        Standing::ask(&self.client, &file.state.model_id).await.unwrap().status
+    }
+
+    async fn next_epoch(&self) {
+        self.network.advance_epoch().await.unwrap();
+    }
+}
+
+/// The file as it was before the answer to its last transaction came.
+fn forget_epoch(file: &mut StateFile, of: RevealOf) {
+    file.update(|state| {
+        let round = state.round_mut(of).unwrap();
+        let last = round.reveal.as_mut().or(round.commit.as_mut());
+        last.unwrap().epoch = None;
+    })
+    .unwrap();
+}
+
+fn reopen(file: StateFile) -> StateFile {
+    let path = file.path().to_owned();
+    drop(file);
+    StateFile::open(&path).unwrap()
+}
+
+fn refusal(error: Error) -> Report {
+    match error {
+        Error::Refused(report) => report,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn written(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_and_an_update() {
+    let world = World::new().await;
+    let session = world.session();
+    let mut file = world.prepared("one.enc");
+    let before = world.balance().await;
+
+    let done = session.commit(&mut file, TERMS).await.unwrap();
+    assert_eq!((done.epoch, done.window.unwrap().reveal_epoch), (0, 1));
+    assert_eq!(file.state.registration.stage(), Stage::Committed);
+    let paid = before - world.balance().await;
+    assert_eq!(paid, STAKE + 1_000 + 3 * 300 + STAKE / 2_000);
+
+    // Again, and again after a crash before the answer: the same transaction.
+    let digest = done.executed.as_ref().unwrap().digest;
+    for lost in [false, true] {
+        if lost {
+            forget_epoch(&mut file, RevealOf::Registration);
+        }
+        file = reopen(file);
+        let again = session.commit(&mut file, TERMS).await.unwrap();
+        assert_eq!(again.executed.unwrap().digest, digest);
+        assert_eq!(before - world.balance().await, paid, "the stake is paid once");
+    }
+
+    // Too early: nothing is sent, nothing is on file.
+    let early = refusal(session.reveal(&mut file, RevealOf::Registration).await.unwrap_err());
+    assert_eq!(early.failure(), Some("ModelRevealEpochMismatch"));
+    assert!(file.state.registration.reveal.is_none());
+
+    let mut waits = 0;
+    let (revealed, ()) = tokio::join!(
+        session.reveal_when_open(&mut file, RevealOf::Registration, |event| {
+            waits += usize::from(matches!(event, Event::Waiting(_)));
+        }),
+        async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            world.next_epoch().await;
+        }
+    );
+    let revealed = revealed.unwrap();
+    assert!(waits > 0);
+    assert_eq!(revealed.epoch, 1);
+    assert_eq!(world.status(&file).await, ModelStatus::Active);
+    let paid = before - world.balance().await;
+
+    forget_epoch(&mut file, RevealOf::Registration);
+    file = reopen(file);
+    assert_eq!(file.state.registration.stage(), Stage::RevealSigned);
+    let again = session.resume(&mut file, |_| {}).await.unwrap().unwrap();
+    assert_eq!(again.executed.unwrap().digest, revealed.executed.unwrap().digest);
+    assert_eq!(before - world.balance().await, paid);
+    assert!(session.resume(&mut file, |_| {}).await.unwrap().is_none(), "nothing is left to do");
+
+    // New weights under a new key.
+    assert!(matches!(session.commit_update(&mut file).await, Err(Error::NoUpdate { .. })));
+    world.preparation("two.enc").run_update(&mut file, &Options::new()).unwrap();
+    let done = session.commit_update(&mut file).await.unwrap();
+    assert_eq!(done.window.unwrap().reveal_epoch, 2);
+    forget_epoch(&mut file, RevealOf::Update);
+    world.next_epoch().await;
+    session.resume(&mut file, |_| {}).await.unwrap().unwrap();
+    let standing = Standing::ask(&world.client, &file.state.model_id).await.unwrap();
+    let shown = standing.model.weights_manifest.unwrap();
+    assert_eq!(shown.decryption_key, file.state.update.as_ref().unwrap().decryption_key);
+    assert_eq!(file.state.update.as_ref().unwrap().stage(), Stage::Revealed);
+    assert!(written(file.path()).contains("soma-model-state/1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_was_signed_and_not_sent() {
+    let world = World::new().await;
+    let session = world.session();
+    let mut file = world.prepared("one.enc");
+    let plan = file.state.commit_plan(TERMS).unwrap();
+    let sender = world.owner.address();
+    let prepared = plan.prepare(&world.client, sender, &Gas::Automatic).await.unwrap();
+    let signed = prepared.data.sign(&world.owner);
+    file.update(|state| {
+        state.terms = Some(TERMS);
+        state.registration.commit = Some(Sent::unsent(&signed));
+    })
+    .unwrap();
+    let done = session.commit(&mut file, TERMS).await.unwrap();
+    assert_eq!(done.executed.unwrap().digest, signed.digest());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_coin_is_gone_is_signed_anew() {
+    let world = World::new().await;
+    let session = world.session();
+    let mut file = world.prepared("one.enc");
+    let plan = file.state.commit_plan(TERMS).unwrap();
+    let sender = world.owner.address();
+    let prepared = plan.prepare(&world.client, sender, &Gas::Automatic).await.unwrap();
+    let signed = prepared.data.sign(&world.owner);
+    file.update(|state| state.registration.commit = Some(Sent::unsent(&signed))).unwrap();
+
+    // Another machine spends the coin meanwhile.
+    let coin = signed.data.gas_payment()[0];
+    let kind = TransactionKind::TransferCoin { coin, amount: Some(1), recipient: sender };
+    let spend = TransactionData::new(kind, sender, vec![coin]).sign(&world.owner);
+    world.client.execute_and_wait(&spend, TIMEOUT).await.unwrap();
+
+    let before = world.balance().await;
+    let done = session.commit(&mut file, TERMS).await.unwrap();
+    assert_ne!(done.executed.unwrap().digest, signed.digest());
+    assert_eq!(before - world.balance().await, STAKE + 1_900 + STAKE / 2_000);
+    assert!(world.client.transaction(&signed.digest()).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_chain_has_already_is_taken_over() {
+    let world = World::new().await;
+    let session = world.session();
+    let mut file = world.prepared("one.enc");
+    let sender = world.owner.address();
+    // Committed and revealed by other means than the state file.
+    let plan = file.state.commit_plan(TERMS).unwrap();
+    let prepared = plan.prepare(&world.client, sender, &Gas::Automatic).await.unwrap();
+    prepared.send(&world.client, &world.owner, TIMEOUT).await.unwrap();
+    let before = world.balance().await;
+    let done = session.commit(&mut file, TERMS).await.unwrap();
+    assert!(done.executed.is_none() && done.epoch == 0);
+    assert_eq!(world.balance().await, before, "nothing was sent");
+    assert_eq!(file.state.registration.stage(), Stage::Committed);
+
+    world.next_epoch().await;
+    let plan = file.state.reveal_plan(RevealOf::Registration).unwrap();
+    let prepared =
+        plan.prepare(&world.client, &session.host, sender, &Gas::Automatic).await.unwrap();
+    prepared.send(&world.client, &world.owner, TIMEOUT).await.unwrap();
+    let before = world.balance().await;
+    let done = session.reveal(&mut file, RevealOf::Registration).await.unwrap();
+    assert!(done.executed.is_none());
+    assert_eq!(world.balance().await, before);
+    assert_eq!(reopen(file).state.registration.stage(), Stage::Revealed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reveal_on_file_is_not_sent_outside_its_window() {
+    let world = World::new().await;
+    let session = world.session();
+    let mut file = world.prepared("one.enc");
+    session.commit(&mut file, TERMS).await.unwrap();
+    let kind = file.state.reveal_plan(RevealOf::Registration).unwrap().kind();
+    let coin = world.client.coins(&world.owner.address()).await.unwrap()[0].reference;
+    let signed = TransactionData::new(kind, world.owner.address(), vec![coin]).sign(&world.owner);
+    file.update(|state| state.registration.reveal = Some(Sent::unsent(&signed))).unwrap();
+
+    let early = session.reveal(&mut file, RevealOf::Registration).await.unwrap_err();
+    assert_eq!(refusal(early).failure(), Some("ModelRevealEpochMismatch"));
+    assert!(world.client.transaction(&signed.digest()).await.unwrap().is_none());
+
+    world.next_epoch().await;
+    let done = session.reveal(&mut file, RevealOf::Registration).await.unwrap();
+    assert_eq!(done.executed.unwrap().digest, signed.digest());
+
+    // Missed: told so, with what it costs, and at once.
+    let mut late = world.prepared("late.enc");
+    session.commit(&mut late, TERMS).await.unwrap();
+    world.next_epoch().await;
+    world.next_epoch().await;
+    let missed = session.reveal_when_open(&mut late, RevealOf::Registration, |_| {}).await;
+    assert_eq!(refusal(missed.unwrap_err()).failure(), Some("ModelNotPending"));
+    assert_eq!(world.status(&late).await, ModelStatus::Inactive);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_stake_before_the_reveal_is_rehearsed() {
+    let world = World::new().await;
+    let session = world.session();
+    let before = world.balance().await;
+
+    let mut file = world.prepared("one.enc");
+    fs::remove_file(world.served("one.enc")).unwrap();
+    file.update(|state| state.registration.embedding = Some(vec![0.0])).unwrap();
+    let report = refusal(session.commit(&mut file, TERMS).await.unwrap_err());
+    let checks: Vec<_> = report.errors().map(|finding| finding.check).collect();
+    assert_eq!(checks, [Check::Embedding, Check::Embedding, Check::Host]);
+
+    // Another file under the same URL.
+    let mut file = world.prepared("two.enc");
+    let length = fs::metadata(world.served("two.enc")).unwrap().len() as usize;
+    fs::write(world.served("two.enc"), vec![0; length]).unwrap();
+    let report = refusal(session.commit(&mut file, TERMS).await.unwrap_err());
+    let checks: Vec<_> = report.errors().map(|finding| finding.check).collect();
+    assert_eq!(checks, [Check::Key, Check::Host]);
+
+    // Another chain, another owner.
+    let mut file = world.prepared("three.enc");
+    let [_, other, ..] = account_keys();
+    file.update(|state| {
+        state.chain_id = Some(soma_proto::CheckpointDigest::new([7; 32]));
+        state.owner = Some(other.address());
+    })
+    .unwrap();
+    let report = refusal(session.commit(&mut file, TERMS).await.unwrap_err());
+    let checks: Vec<_> = report.errors().map(|finding| finding.check).collect();
+    assert_eq!(checks, [Check::Chain, Check::Owner]);
+
+    assert_eq!(world.balance().await, before, "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_in_use_and_empty_purses() {
+    let world = World::new().await;
+    let mut file = world.prepared("one.enc");
+    world.session().commit(&mut file, TERMS).await.unwrap();
+    let url = file.state.registration.weights_url.commitment();
+    let weights = file.state.registration.sealed.unwrap().commitment;
+    let poor = KeyPair::from_bytes([9; 32]);
+    let plan = CommitPlan::new(url, weights, STAKE)
+        .with_model_id(file.state.model_id)
+        .with_staking_pool_id(file.state.staking_pool_id);
+    let refused = plan.prepare(&world.client, poor.address(), &Gas::Automatic).await;
+    let report = refusal(refused.unwrap_err());
+    let checks: Vec<_> = report.errors().map(|finding| finding.check).collect();
+    assert_eq!(checks, [Check::ModelId, Check::PoolId, Check::Coins]);
+    assert!(report.to_string().contains("InsufficientCoinBalance"), "{report}");
+}
