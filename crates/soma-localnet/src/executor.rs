@@ -294,3 +294,58 @@ pub(crate) fn wall_clock_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use soma_ledger::Ledger;
+    use soma_proto::{Address, TransactionKind};
+
+    use super::*;
+    use crate::LocalNetConfig;
+    use crate::accounts::account_keys;
+    use crate::chain::Opened;
+
+    /// Executes payments until one is not acknowledged; gives how many were.
+    async fn pay_until_refused(executor: &Executor, ledger: &Ledger) -> (u64, Refused) {
+        let [alice, ..] = account_keys();
+        let mut coin = ledger.coins_of(&alice.address())[0].reference();
+        let mut paid = 0;
+        loop {
+            let recipient = Address::new([9; 32]);
+            let kind = TransactionKind::TransferCoin { coin, amount: Some(1), recipient };
+            let data = TransactionData::new(kind, alice.address(), vec![coin]);
+            match executor.execute(data.sign(&alice)).await {
+                Ok(stored) => {
+                    coin = stored.effects.gas_object().unwrap().1.unwrap().reference;
+                    paid += 1;
+                }
+                Err(refused) => return (paid, refused),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_ends_the_chain_and_the_callers_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = LocalNetConfig::new().with_state_dir(directory.path());
+        Chain::open(&config, directory.path()).unwrap().store.close();
+        let store = Arc::new(Store::open_failing(directory.path(), 200).unwrap());
+        let (chain, _) = Chain::read(&store.snapshot().unwrap()).unwrap();
+        let ledger = chain.ledger().clone();
+        let hub = Arc::new(Hub::new());
+        let (executor, running) = Executor::start(chain, Arc::clone(&store), hub, None).unwrap();
+
+        let (paid, refused) = pay_until_refused(&executor, &ledger).await;
+        let Refused::Unavailable(text) = refused else { panic!("{refused:?}") };
+        assert!(paid > 0 && text.contains("unknown"), "{paid} paid: {text}");
+        assert!(matches!(running.ended.await, Ok(Some(Error::Store(_)))));
+        let (more, refused) = pay_until_refused(&executor, &ledger).await;
+        assert!(more == 0 && matches!(refused, Refused::Unavailable(_)), "{refused:?}");
+        store.close();
+
+        // After a restart everything acknowledged is there.
+        let Opened { store, .. } = Chain::open(&config, directory.path()).unwrap();
+        let balance = store.snapshot().unwrap().balance(&Address::new([9; 32])).unwrap();
+        assert!(balance == paid || balance == paid + 1, "{balance}, {paid} acknowledged");
+    }
+}
