@@ -15,7 +15,7 @@ use crate::commands::{
     tx, wallet, weights,
 };
 use crate::error::Failure;
-use crate::output::{Mode, Output};
+use crate::output::{Mode, Output, write_stdout};
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SOMA_REVISION"), ")");
 
@@ -71,16 +71,14 @@ pub(crate) struct GlobalArgs {
     pub(crate) yes: bool,
 }
 
-/// What `soma` can do.
+/// What `soma` can do. What has no text here has it on its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Commit, reveal, update and look at models.
     Model(model::ModelArgs),
     /// Encrypt, decrypt, hash and inspect weight files.
     Weights(weights::WeightsArgs),
-    /// Stake on a model or a validator.
     Stake(stake::StakeArgs),
-    /// Withdraw stake and its rewards.
     Unstake(stake::UnstakeArgs),
 
     /// Keys and addresses of the wallet.
@@ -90,33 +88,23 @@ pub(crate) enum Command {
     /// Networks that the wallet knows.
     Env(env::EnvArgs),
 
-    /// Ask the faucet of a test network for money.
     Faucet(faucet::FaucetArgs),
-    /// Show the balance of an account.
     Balance(money::BalanceArgs),
-    /// Send an amount to an account.
     Send(money::SendArgs),
-    /// Give an object to an account.
     Transfer(money::TransferArgs),
-    /// Pay several accounts at once.
     Pay(money::PayArgs),
-    /// Join many coins into one.
     MergeCoins(money::MergeCoinsArgs),
 
-    /// Show the network, the epoch and the active account.
     Status(status::StatusArgs),
     /// Look at objects.
     Objects(objects::ObjectsArgs),
-    /// Look at transactions, or execute prepared ones.
     Tx(tx::TxArgs),
 
     /// Start a local network or a faucet.
     Start(start::StartArgs),
     /// Steer a running local network.
     Localnet(localnet::LocalnetArgs),
-    /// Register a model on an embedded network, from the file to the reveal.
     Demo(demo::DemoArgs),
-    /// Write a completion script to standard output.
     Completions(completions::CompletionsArgs),
 }
 
@@ -152,9 +140,13 @@ impl Stop {
     /// version, 2 after a usage error.
     pub(crate) fn exit(self) -> ExitCode {
         match self.error.kind() {
-            ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // Of a subcommand, clap would print the version under another name.
+            ErrorKind::DisplayVersion => match write_stdout(format!("soma {VERSION}\n").as_bytes())
+            {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            },
+            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 let _ = self.error.print();
                 ExitCode::from(u8::try_from(self.error.exit_code()).unwrap_or(2))
             }

@@ -16,6 +16,8 @@ mod commands;
 mod context;
 /// What is told when something goes wrong, and the exit code.
 mod error;
+/// Ctrl-C, and being asked to end.
+mod interrupt;
 /// Logs, on standard error.
 mod logging;
 /// Results on standard output, in text or JSON.

@@ -187,14 +187,13 @@ impl Sender {
         context: &Context,
     ) -> Result<Outcome> {
         let previewed = args.mode()? != Mode::Execute;
+        let prepared = if previewed { prepared } else { prepared.checked()? };
         for finding in &prepared.report.findings {
             match finding.severity {
                 Severity::Notice => context.out.note(&finding.message),
-                Severity::Error if !previewed => {}
                 _ => context.out.warn(&finding.message),
             }
         }
-        let prepared = if previewed { prepared } else { prepared.checked()? };
         self.run_data(prepared.data, args).await
     }
 

@@ -7,7 +7,7 @@ use crate::cli;
 use crate::error::Result;
 use crate::output::write_stdout;
 
-/// Arguments of `soma completions`.
+/// Write a completion script to standard output.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Example:

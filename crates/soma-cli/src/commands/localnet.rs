@@ -11,9 +11,9 @@ use soma_proto::CheckpointDigest;
 use soma_rpc::{Admin, scoring_health};
 use tokio::net::TcpStream;
 
-use super::start::interrupted;
 use crate::context::{Context, block_on, client};
 use crate::error::Result;
+use crate::interrupt::interrupted;
 use crate::output::page::GREEN;
 use crate::output::{Page, Report};
 
@@ -30,7 +30,6 @@ enum LocalnetCommand {
     AdvanceEpoch(AdvanceEpochArgs),
     /// Show which services of the network answer.
     Status,
-    /// Serve a directory, with ranges and uploads.
     Serve(ServeArgs),
 }
 

@@ -186,8 +186,7 @@ struct BalanceReport {
 impl Report for BalanceReport {
     fn text(&self, page: &mut Page) {
         page.line(format!("{} has {}", self.address, format::exact(self.total_balance)));
-        let plural = if self.coin_count == 1 { "coin" } else { "coins" };
-        page.line(format!("  in {} {plural}", self.coin_count));
+        page.line(format!("  in {}", format::count(self.coin_count, "coin")));
         if let Some(coins) = &self.coins {
             let rows: Vec<_> = coins
                 .iter()

@@ -28,15 +28,12 @@ enum WalletCommand {
     Active,
     /// List the addresses.
     List(ListArgs),
-    /// Make a new key.
     New(NewArgs),
     /// Forget a key.
     Remove(IdentityArgs),
     /// Make another address the active one.
     Switch(IdentityArgs),
-    /// Take over a key, from its recovery phrase or its `somaprivkey...` text.
     Import(ImportArgs),
-    /// Show the secret key of an address.
     Export(ExportArgs),
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::error::{Failure, Result};
+use crate::interrupt;
 use crate::output::{Page, Report, format};
 use crate::parse;
 use crate::progress::Progress;
@@ -26,13 +28,9 @@ pub(crate) struct WeightsArgs {
 
 #[derive(Debug, Subcommand)]
 enum WeightsCommand {
-    /// Encrypt a file under a fresh key and hash the result, in one pass.
     Encrypt(EncryptArgs),
-    /// Decrypt a file, and check it against its commitment.
     Decrypt(DecryptArgs),
-    /// Print the Blake2b-256 of files or URLs, as `b2sum -l 256` does.
     Commitment(CommitmentArgs),
-    /// Check the header of a safetensors file and show what is in it.
     Inspect(InspectArgs),
 }
 
@@ -139,8 +137,9 @@ pub(crate) fn run(args: WeightsArgs, context: &Context) -> Result<()> {
 }
 
 fn encrypt(args: EncryptArgs, context: &Context) -> Result<()> {
-    // Before a key file is made; the pass itself checks it again.
+    // Before a key file is made; the pass itself checks both again.
     refuse_existing(&args.output, args.pass.force)?;
+    refuse_missing(&args.input)?;
     let key = match &args.use_key_file {
         Some(path) => read_key(path)?,
         None => Key::generate().map_err(|e| crypto(&e))?,
@@ -238,7 +237,8 @@ fn inspect(args: InspectArgs, context: &Context) -> Result<()> {
     let key = args.key_file.as_deref().map(read_key).transpose()?;
     let header = safetensors::inspect_file(&args.file, key.as_ref()).map_err(|e| {
         let failure = Failure::from_error("InvalidSafetensors", &e);
-        let message = format!("{}: {}", args.file.display(), failure.report.message);
+        let (name, found) = (args.file.display().to_string(), failure.report.message);
+        let message = if found.contains(&name) { found } else { format!("{name}: {found}") };
         let hint = match key {
             Some(_) => "is it the key of this file, and is the file complete?",
             None => "if the file is encrypted, name its key with --key-file",
@@ -294,9 +294,13 @@ fn options(args: &PassArgs, input: &Path, label: &'static str) -> Options<'stati
         None => options,
     };
     let progress = Progress::bytes(label, len(input));
+    let stop = interrupt::flag();
     options.with_progress(move |now| {
         progress.set(now.done);
-        ControlFlow::Continue(())
+        match stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     })
 }
 
@@ -313,6 +317,16 @@ fn refuse_existing(output: &Path, force: bool) -> Result<()> {
     }
     let path = output.to_owned();
     Err(crypto(&soma_crypto::Error::OutputExists { path }))
+}
+
+fn refuse_missing(input: &Path) -> Result<()> {
+    if is_dash(input) {
+        return Ok(());
+    }
+    match std::fs::File::open(input) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(crypto(&soma_crypto::Error::Open { path: input.to_owned(), source })),
+    }
 }
 
 fn read_key(path: &Path) -> Result<Key> {
@@ -360,6 +374,7 @@ fn crypto(error: &soma_crypto::Error) -> Failure {
             Failure::from_error("InputChanged", error)
                 .with_hint("nothing was written; run it again when nobody writes to the file")
         }
+        Error::Cancelled { .. } => Failure::new("Aborted", "interrupted; nothing was written"),
         _ => Failure::from_error("File", error),
     }
 }
@@ -388,7 +403,7 @@ impl Report for PassReport {
     fn text(&self, page: &mut Page) {
         let mut fields = vec![
             ("output", self.output.clone()),
-            ("size", format!("{} ({} bytes)", format::bytes(self.size), self.size)),
+            ("size", format::exact_bytes(self.size)),
             ("commitment", self.commitment.clone()),
         ];
         if let Some(key) = &self.decryption_key {
@@ -476,7 +491,7 @@ impl Report for InspectReport {
     fn text(&self, page: &mut Page) {
         page.heading(format!("{}: valid safetensors", self.file));
         page.fields(&[
-            ("size", format!("{} ({} bytes)", format::bytes(self.size), self.size)),
+            ("size", format::exact_bytes(self.size)),
             ("tensors", self.tensors.len().to_string()),
             ("parameters", self.parameters.to_string()),
         ]);

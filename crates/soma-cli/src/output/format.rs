@@ -62,6 +62,22 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
+/// A number of bytes with a unit, the exact number beside it.
+pub(crate) fn exact_bytes(count: u64) -> String {
+    match count {
+        0..1024 => bytes(count),
+        _ => format!("{} ({count} bytes)", bytes(count)),
+    }
+}
+
+/// How many there are of something.
+pub(crate) fn count(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        many => format!("{many} {noun}s"),
+    }
+}
+
 /// Foreign text without what a terminal would obey.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()

@@ -88,8 +88,15 @@ impl Output {
         }
     }
 
-    /// Tells something that is not the result.
+    /// Tells people something that is not the result.
     pub(crate) fn note(self, text: &str) {
+        if self.mode == Mode::Text {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Tells everybody something that is not the result.
+    pub(crate) fn tell(self, text: &str) {
         eprintln!("{text}");
     }
 
@@ -114,10 +121,9 @@ impl Output {
                 for line in report.hint.iter().flat_map(|hint| hint.lines()) {
                     eprintln!("  {line}");
                 }
-                if let Some(digest) = &report.digest {
-                    if !report.message.contains(&digest.to_string()) {
-                        eprintln!("  transaction {digest}");
-                    }
+                let digest = report.digest.map(|digest| digest.to_string());
+                if let Some(digest) = digest.filter(|digest| !report.message.contains(digest)) {
+                    eprintln!("  transaction {digest}");
                 }
             }
         }

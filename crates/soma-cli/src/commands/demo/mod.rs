@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::start::interrupted;
 use crate::context::Context;
 use crate::error::{Failure, Result};
+use crate::interrupt::interrupted;
 
 /// Register a model on an embedded network, from the file to the reveal.
 ///

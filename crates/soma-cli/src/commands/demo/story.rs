@@ -163,7 +163,7 @@ async fn play(
     teller.transaction("stake", text, &executed, balance.actual)?;
 
     let models = actor.client.models(&ModelFilter::default()).await?;
-    teller.step("list", format!("{} model", models.len()))?;
+    teller.step("list", format::count(models.len(), "model"))?;
 
     // What a validator does with it.
     let standing = actor.standing(&model).await?;

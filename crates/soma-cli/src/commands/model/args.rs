@@ -19,24 +19,20 @@ pub(crate) struct ModelArgs {
 }
 
 #[derive(Debug, Subcommand)]
+// What has no text here has it on its arguments.
 pub(super) enum ModelCommand {
-    /// Commit to the weights of a new model, and stake on it.
     Commit(CommitArgs),
-    /// Reveal a committed model, in the epoch after its commit.
     Reveal(RevealArgs),
-    /// Commit to new weights of an active model.
     UpdateCommit(UpdateCommitArgs),
-    /// Reveal new weights, in the epoch after their commit.
+    /// Reveal new weights that were committed to.
+    ///
+    /// Legal in the epoch after their commit only. The key must be a new one: that of
+    /// the present weights is public.
     UpdateReveal(RevealArgs),
-    /// Show a model.
     Info(InfoArgs),
-    /// List models.
     List(ListArgs),
-    /// Set the commission, in force from the next epoch.
     SetCommissionRate(SetCommissionRateArgs),
-    /// Take a model out of the competition, for good.
     Deactivate(ModelIdArgs),
-    /// Fetch and verify the encrypted weights of an active model.
     Download(DownloadArgs),
     /// Make a fresh model id and a fresh pool id.
     NewId,

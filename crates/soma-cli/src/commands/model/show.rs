@@ -83,7 +83,7 @@ impl Report for InfoReport {
             fields.push(("weights", format::printable(url.as_str())));
         }
         if let (Some(size), Some(checksum)) = (info.weights_size, &info.weights_checksum) {
-            fields.push(("  size", format!("{} ({size} bytes)", format::bytes(size))));
+            fields.push(("  size", format::exact_bytes(size)));
             fields.push(("  checksum", checksum.to_string()));
         }
         if let Some(update) = &info.pending_update {
@@ -101,7 +101,7 @@ impl Report for InfoReport {
             fields.push(("  closes", format!("about {}", format::local_time(closes))));
         }
         if !info.reported_by.is_empty() {
-            fields.push(("reported by", format!("{} validators", info.reported_by.len())));
+            fields.push(("reported by", format::count(info.reported_by.len(), "validator")));
         }
         page.fields(&fields);
         if let Some(embedding) = &info.embedding {
@@ -122,8 +122,8 @@ impl Report for ListReport {
             return page.line("There are no models");
         }
         page.heading(format!(
-            "{} models: {} active, {} committed, {} inactive",
-            list.models.len(),
+            "{}: {} active, {} committed, {} inactive",
+            format::count(list.models.len(), "model"),
             list.count(ModelStatus::Active),
             list.count(ModelStatus::Committed),
             list.count(ModelStatus::Inactive)

@@ -14,9 +14,7 @@ pub(crate) struct StartArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StartCommand {
-    /// Start a network on this machine.
     Localnet(LocalnetArgs),
-    /// Start a faucet for a running network.
     Faucet(FaucetArgs),
 }
 
@@ -114,6 +112,8 @@ impl LogLevel {
 }
 
 /// Start a faucet for a running network.
+///
+/// It gives coins out of the active account of the wallet to whoever asks.
 #[derive(Debug, Args)]
 pub(super) struct FaucetArgs {
     /// Port to listen on; 0 takes a free one.

@@ -15,9 +15,9 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use super::args::FaucetArgs;
-use super::interrupted;
 use crate::context::{Context, client};
 use crate::error::{Failure, Result, with_causes};
+use crate::interrupt::interrupted;
 use crate::logging;
 use crate::output::page::GREEN;
 use crate::output::{Page, Report, format};
@@ -133,7 +133,14 @@ impl Report for ReadyReport {
             ("faucet (gRPC)", self.faucet_url.clone()),
             ("node", self.rpc_url.clone()),
             ("pays from", self.address.to_string()),
-            ("gives", format!("{} coins of {}", self.num_coins, format::exact(self.amount))),
+            (
+                "gives",
+                format!(
+                    "{} of {}",
+                    format::count(usize::from(self.num_coins), "coin"),
+                    format::exact(self.amount)
+                ),
+            ),
         ]);
         page.line("Ctrl-C stops it");
     }

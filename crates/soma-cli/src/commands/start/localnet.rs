@@ -9,9 +9,9 @@ use soma_proto::{Address, CheckpointDigest};
 use soma_wallet::ConfigDir;
 
 use super::args::LocalnetArgs;
-use super::interrupted;
 use crate::context::Context;
 use crate::error::Result;
+use crate::interrupt::interrupted;
 use crate::logging;
 use crate::output::page::GREEN;
 use crate::output::{Page, Report, format};
@@ -32,7 +32,7 @@ pub(super) async fn run(args: LocalnetArgs, context: &Context) -> Result<()> {
     let stopped = network.shutdown().await;
     ended?;
     stopped?;
-    context.out.note(&match report.kept {
+    context.out.tell(&match report.kept {
         true => format!("Stopped; the chain is kept in {}", report.state_dir.display()),
         false => "Stopped; the chain was temporary and is gone".to_owned(),
     });

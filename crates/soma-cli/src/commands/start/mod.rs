@@ -20,19 +20,3 @@ pub(crate) fn run(args: StartArgs, context: &Context) -> Result<()> {
         StartCommand::Faucet(args) => runtime.block_on(faucet::run(args, context)),
     }
 }
-
-/// Waits for Ctrl-C, or for being asked to end.
-pub(super) async fn interrupted() -> Result<()> {
-    let failed = |e| Failure::new("System", format!("cannot wait for Ctrl-C: {e}"));
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result.map_err(failed),
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(failed)
-}

@@ -1,0 +1,11 @@
+//! Tests of the whole program: real processes, real sockets, real files.
+
+#![forbid(unsafe_code)]
+
+mod crash;
+mod first_run;
+mod guide;
+mod memory;
+mod process;
+mod shapes;
+mod startup;

@@ -1,0 +1,105 @@
+//! How a network starts, what it says, and how it ends.
+
+use std::time::{Duration, Instant};
+
+use crate::process::{Network, User};
+
+#[test]
+fn it_answers_soon_and_stops_cleanly() {
+    let mut network = Network::start(&["--force-regenesis"]);
+    let since = Instant::now();
+    let user = User::of(&network);
+    let status = user.json(&["status"]);
+    let answered = network.ready_after + since.elapsed();
+    // A release build on an idle machine is meant to take 200 ms; this is a debug build
+    // on a machine that runs the other tests.
+    assert!(answered < Duration::from_secs(10), "{answered:?}");
+    println!("ready after {:?}, first command done after {answered:?}", network.ready_after);
+
+    assert_eq!(status["chain_id"], network.ready["chain_id"]);
+    assert_eq!(status["epoch_duration_ms"], 60_000);
+    assert_eq!(network.ready["epoch_duration_ms"], 60_000);
+    assert_eq!(status["embedding_dim"], 2048);
+    assert_eq!(network.ready["accounts"].as_array().unwrap().len(), 5);
+    let services = user.json(&["localnet", "status"]);
+    assert_eq!(services["services"][0]["reachable"], true);
+
+    let state = network.text("state_dir").to_owned();
+    let (code, told) = network.stop();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("temporary"), "{told}");
+    assert!(!std::path::Path::new(&state).exists());
+}
+
+#[test]
+fn a_small_network() {
+    let network = Network::start(&["--force-regenesis", "--small-model"]);
+    assert_eq!(User::of(&network).json(&["status"])["embedding_dim"], 16);
+}
+
+#[test]
+fn a_kept_network_goes_on_beside_a_wallet() {
+    let user = User::new();
+    user.run(&["-y", "wallet", "new"]);
+    let folder = user.path("config");
+    let flags = ["--network.config", folder.to_str().unwrap()];
+    let mut network = Network::start(&[&flags[..], &["--epoch-duration-ms", "86400000"]].concat());
+    let chain = network.ready["chain_id"].clone();
+    User::of(&network).json(&["localnet", "advance-epoch"]);
+    let (code, told) = network.stop();
+    assert_eq!(code, Some(0));
+    assert!(told.contains("kept"), "{told}");
+
+    let again = Network::start(&flags);
+    assert_eq!(again.ready["chain_id"], chain);
+    assert_eq!(again.ready["epoch"], 1);
+    drop(again);
+    // The length of an epoch belongs to the chain.
+    let changed = [&["start", "localnet"][..], &flags, &["--epoch-duration-ms", "5"]].concat();
+    let told = user.refused(
+        &[
+            &changed[..],
+            &["--fullnode-rpc-port=0", "--with-faucet=0", "--scoring-port=0", "--admin-port=0"],
+        ]
+        .concat(),
+        1,
+        "Config",
+    );
+    assert!(told.contains("--force-regenesis"), "{told}");
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let user = User::new();
+    let flags = ["start", "localnet", "--force-regenesis", "--fullnode-rpc-port", &port];
+    let told = user.refused(&flags, 1, "PortTaken");
+    assert!(told.contains(&port) && told.contains("--fullnode-rpc-port"), "{told}");
+}
+
+#[test]
+fn a_faucet_of_its_own() {
+    let network = Network::start(&["--force-regenesis"]);
+    let rich = User::of(&network);
+    // The first of the published accounts.
+    let phrase = "test test test test test test test test test test test junk";
+    std::fs::write(rich.path("phrase"), phrase).unwrap();
+    rich.json(&["-y", "wallet", "import", "--file", "phrase"]);
+    let mut faucet = rich
+        .command(&["start", "faucet", "--port", "0", "--amount", "7", "--num-coins", "3", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let stdout = faucet.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let address = "ab".repeat(32);
+    let url = ready["faucet_url"].as_str().unwrap();
+    let given = rich.run(&["faucet", "--url", url, "--address", &address, "--json"]);
+    faucet.kill().unwrap();
+    faucet.wait().unwrap();
+    assert_eq!(given.document()["coins_sent"].as_array().unwrap().len(), 3, "{given:?}");
+    assert_eq!(rich.json(&["balance", &address])["total_balance"], 21);
+}
