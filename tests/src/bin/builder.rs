@@ -157,7 +157,11 @@ fn kind(op: &str, arguments: &Value) -> Result<TransactionKind> {
 fn reveal(arguments: &Value) -> Result<RevealModel> {
     let checksum: Checksum = text(arguments, "weights_checksum")?.parse()?;
     let url: WeightsUrl = text(arguments, "weights_url")?.parse()?;
-    let embedding: Vec<f32> = serde_json::from_value(arguments["embedding"].clone())?;
+    // As bytes, because JSON has no infinity.
+    let embedding: Vec<f32> = hex::decode(text(arguments, "embedding")?)?
+        .chunks_exact(4)
+        .map(|four| f32::from_le_bytes(four.try_into().expect("chunks of four")))
+        .collect();
     Ok(RevealModel {
         model_id: text(arguments, "model_id")?.parse()?,
         weights_manifest: ModelWeightsManifest {
