@@ -171,8 +171,7 @@ impl State {
         *total = total.saturating_sub(amount);
     }
 
-    /// The reporters of a model, to be changed; an empty set is dropped when
-    /// the state is encoded.
+    /// Changes the reporters of a model; an empty set is dropped.
     pub(crate) fn change_reports(
         &mut self,
         id: &ObjectId,

@@ -28,12 +28,15 @@ pub(super) fn advance(state: &mut SystemStateV1, ending: u64) -> (Vec<ObjectId>,
         pool::store_rate(&mut model.staking_pool, epoch);
         total = total.saturating_add(model.staking_pool.soma_balance);
     }
-    for model in registry.pending_models.values_mut() {
+    for (id, model) in &mut registry.pending_models {
+        let before = model.staking_pool.clone();
         validators::settle(&mut model.staking_pool);
+        if model.staking_pool != before {
+            touched.insert(*id);
+        }
     }
     registry.total_model_stake = total;
     touched.extend(registry.active_models.keys());
-    touched.extend(registry.pending_models.keys());
     (touched.into_iter().collect(), tally.saturating_add(reveal))
 }
 

@@ -10,7 +10,7 @@ use proptest::strategy::ValueTree as _;
 use soma_ledger::{Execution, Ledger, TOTAL_SUPPLY};
 use soma_proto::effects::{ObjectIn, ObjectOut};
 use soma_proto::system_state::SystemStateV1;
-use soma_proto::{KeyPair, TransactionData, TransactionKind};
+use soma_proto::{KeyPair, Object, ObjectId, ObjectRef, TransactionData, TransactionKind};
 
 use self::mirror::Mirror;
 use self::steps::{STEP_BYTES, Step, small_chain, take};
@@ -33,7 +33,7 @@ proptest! {
             let Some(done) = take(&mut ledger, step) else { continue };
             prop_assert_eq!(ledger.supply().total(), u128::from(TOTAL_SUPPLY));
             prop_assert_eq!(ledger.state_object().digest(), ledger.state_reference().digest());
-            check_effects(&ledger, &done)?;
+            check_effects(&ledger, &done, &before)?;
             if !done.is_success() {
                 check_failure(&ledger, &done, &before)?;
             }
@@ -76,7 +76,11 @@ proptest! {
 }
 
 /// Effects and ledger tell the same.
-fn check_effects(ledger: &Ledger, done: &Execution) -> Result<(), TestCaseError> {
+fn check_effects(
+    ledger: &Ledger,
+    done: &Execution,
+    before: &SystemStateV1,
+) -> Result<(), TestCaseError> {
     let effects = done.effects.v1();
     let mut last = None;
     for (id, change) in &effects.changed_objects {
@@ -101,7 +105,47 @@ fn check_effects(ledger: &Ledger, done: &Execution) -> Result<(), TestCaseError>
     }
     let fee = effects.transaction_fee;
     prop_assert_eq!(fee.total_fee, fee.base_fee + fee.operation_fee + fee.value_fee);
+    if done.is_success() && !done.transaction.data.kind().is_system() {
+        // A gas coin that the last deduction used up still counted as written.
+        let written = done.effects.created().count() + done.effects.mutated().count();
+        let used_up = done.effects.gas_object().is_some_and(|(_, after)| after.is_none());
+        prop_assert_eq!(fee.base_fee, 1000);
+        prop_assert_eq!(fee.operation_fee, 300 * (written as u64 + u64::from(used_up)));
+        prop_assert_eq!(fee.value_fee, value_fee(done, before));
+    }
     Ok(())
+}
+
+/// The value fee, from the inputs alone.
+fn value_fee(done: &Execution, before: &SystemStateV1) -> u64 {
+    let data = &done.transaction.data;
+    let gas: Vec<_> = data.gas_payment().iter().map(ObjectRef::id).collect();
+    let input = |id: ObjectId| done.inputs.iter().find(|object| object.id() == id);
+    let balance = |id: ObjectId| input(id).and_then(Object::coin_balance).unwrap_or(0);
+    let merged = |coin: &ObjectRef| match gas.iter().position(|id| *id == coin.id()) {
+        Some(0) => gas.iter().map(|id| balance(*id)).sum(),
+        Some(_) => 0,
+        None => balance(coin.id()),
+    };
+    let full = before.parameters.value_fee_bps;
+    let (value, bps) = match data.kind() {
+        TransactionKind::TransferCoin { coin, amount, .. } => {
+            (amount.unwrap_or_else(|| merged(coin)), full)
+        }
+        TransactionKind::PayCoins { amounts: Some(amounts), .. } => (amounts.iter().sum(), full),
+        TransactionKind::PayCoins { coins, .. } => (coins.iter().map(merged).sum(), full),
+        TransactionKind::AddStake { coin_ref, amount, .. }
+        | TransactionKind::AddStakeToModel { coin_ref, amount, .. } => {
+            (amount.unwrap_or_else(|| merged(coin_ref)), full / 2)
+        }
+        TransactionKind::CommitModel(commit) => (commit.stake_amount, full / 2),
+        TransactionKind::WithdrawStake { staked_soma } => {
+            let receipt = input(staked_soma.id()).and_then(Object::as_staked_soma);
+            (receipt.expect("it was withdrawn").principal, full / 2)
+        }
+        _ => (0, 0),
+    };
+    (u128::from(value) * u128::from(bps) / 10_000) as u64
 }
 
 /// A failure charges the base fee and touches the gas coins and the version of
