@@ -5,13 +5,16 @@
 //! methods that note what was there before, and the bytes of each model are
 //! kept, so that only the models a transaction touched are encoded again.
 
+mod encoded;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
 use soma_proto::system_state::{Model, ModelRegistry, ModelStatus, SystemStateV1, Validator};
 use soma_proto::{
     Address, Object, ObjectDigest, ObjectId, ObjectRef, ObjectType, Owner, TransactionDigest, hash,
 };
+
+use self::encoded::{EncodedModels, bcs, write_length};
 
 /// The id of the object that holds the system state.
 pub const SYSTEM_STATE_ID: ObjectId = {
@@ -41,7 +44,7 @@ pub(crate) struct State {
     version: u64,
     previous: TransactionDigest,
     digest: ObjectDigest,
-    encoded: Encoded,
+    encoded: EncodedModels,
     undo: Vec<Undo>,
 }
 
@@ -55,26 +58,12 @@ enum Undo {
     NewPool(ObjectId),
 }
 
-/// The BCS of each model with its id in front, sorted as the maps are.
-#[derive(Clone, Debug, Default)]
-struct Encoded {
-    active: BTreeMap<ObjectId, Box<[u8]>>,
-    pending: BTreeMap<ObjectId, Box<[u8]>>,
-    inactive: BTreeMap<ObjectId, Box<[u8]>>,
-}
-
 impl State {
     /// A state that `previous` wrote in `version`.
     pub(crate) fn new(fields: SystemStateV1, version: u64, previous: TransactionDigest) -> Self {
-        let mut state = Self {
-            fields,
-            version,
-            previous,
-            digest: ObjectDigest::ZERO,
-            encoded: Encoded::default(),
-            undo: Vec::new(),
-        };
-        state.encode_all();
+        let encoded = EncodedModels::new(&fields.model_registry);
+        let digest = ObjectDigest::ZERO;
+        let mut state = Self { fields, version, previous, digest, encoded, undo: Vec::new() };
         state.digest = state.digest_as(version, previous);
         state
     }
@@ -195,12 +184,7 @@ impl State {
 
     /// Encodes all models again.
     pub(crate) fn encode_all(&mut self) {
-        let registry = &self.fields.model_registry;
-        self.encoded = Encoded {
-            active: encode_map(&registry.active_models),
-            pending: encode_map(&registry.pending_models),
-            inactive: encode_map(&registry.inactive_models),
-        };
+        self.encoded = EncodedModels::new(&self.fields.model_registry);
     }
 
     /// The fields.
@@ -272,9 +256,10 @@ impl State {
 
     /// The object as last settled. Copies the whole state.
     pub(crate) fn object(&self) -> Object {
-        let mut inner = Vec::new();
-        for part in self.parts().iter() {
-            inner.extend_from_slice(part);
+        let pieces = self.encoded.pieces(&self.fields);
+        let mut inner = Vec::with_capacity(pieces.len());
+        for piece in pieces.iter() {
+            inner.extend_from_slice(piece);
         }
         Object::new(
             SYSTEM_STATE_ID,
@@ -288,67 +273,21 @@ impl State {
 
     /// The digest that the object has if `previous` writes it in `version`.
     ///
-    /// Hashes the parts one after the other instead of building the object:
+    /// Hashes the pieces one after the other instead of building the object:
     /// the cost is one pass of Blake2b over the encoded state.
     pub(crate) fn digest_as(&self, version: u64, previous: TransactionDigest) -> ObjectDigest {
-        let parts = self.parts();
-        let length: usize = parts.iter().map(<[u8]>::len).sum();
+        let pieces = self.encoded.pieces(&self.fields);
         let mut head = vec![ObjectType::SystemState as u8];
         head.extend_from_slice(&version.to_le_bytes());
-        write_length(&mut head, ObjectId::LENGTH + length);
+        write_length(&mut head, ObjectId::LENGTH + pieces.len());
         head.extend_from_slice(SYSTEM_STATE_ID.as_bytes());
         let owner = Owner::Shared { initial_shared_version: INITIAL_SHARED_VERSION };
         let tail = bcs(&(owner, previous));
 
         let mut all: Vec<&[u8]> = vec![b"Object::", &head];
-        all.extend(parts.iter());
+        all.extend(pieces.iter());
         all.push(&tail);
         ObjectDigest::new(hash::blake2b256(&all))
-    }
-
-    /// The inner value of the object in pieces.
-    fn parts(&self) -> Parts<'_> {
-        let state = &self.fields;
-        let registry = &state.model_registry;
-        let mut before_models = vec![0];
-        before_models.extend(bcs(&(
-            state.epoch,
-            state.protocol_version,
-            &state.validators,
-            &state.parameters,
-            state.epoch_start_timestamp_ms,
-            &state.validator_report_records,
-        )));
-        write_length(&mut before_models, self.encoded.active.len());
-
-        let mut before_pending = Vec::new();
-        write_length(&mut before_pending, self.encoded.pending.len());
-
-        let pools = &registry.staking_pool_mappings;
-        let mut before_inactive = Vec::with_capacity(8 + pools.len() * 64);
-        write_length(&mut before_inactive, pools.len());
-        for (pool, model) in pools {
-            before_inactive.extend_from_slice(pool.as_bytes());
-            before_inactive.extend_from_slice(model.as_bytes());
-        }
-        write_length(&mut before_inactive, self.encoded.inactive.len());
-
-        let after_models = bcs(&(
-            registry.total_model_stake,
-            &registry.model_report_records,
-            state.emission_pool,
-            &state.target_state,
-            state.safe_mode,
-            state.safe_mode_accumulated_fees,
-            state.safe_mode_accumulated_emissions,
-        ));
-        Parts {
-            encoded: &self.encoded,
-            before_models,
-            before_pending,
-            before_inactive,
-            after_models,
-        }
     }
 
     fn note_model(&mut self, id: &ObjectId) {
@@ -381,42 +320,7 @@ impl State {
     }
 
     fn encode(&mut self, ids: &[ObjectId]) {
-        let registry = &self.fields.model_registry;
-        let maps = [
-            (&registry.active_models, &mut self.encoded.active),
-            (&registry.pending_models, &mut self.encoded.pending),
-            (&registry.inactive_models, &mut self.encoded.inactive),
-        ];
-        for (models, encoded) in maps {
-            for id in ids {
-                match models.get(id) {
-                    Some(model) => encoded.insert(*id, encode_model(id, model)),
-                    None => encoded.remove(id),
-                };
-            }
-        }
-    }
-}
-
-struct Parts<'a> {
-    encoded: &'a Encoded,
-    before_models: Vec<u8>,
-    before_pending: Vec<u8>,
-    before_inactive: Vec<u8>,
-    after_models: Vec<u8>,
-}
-
-impl Parts<'_> {
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        type Map = BTreeMap<ObjectId, Box<[u8]>>;
-        let all = |map| Map::values(map).map(AsRef::<[u8]>::as_ref);
-        std::iter::once(&*self.before_models)
-            .chain(all(&self.encoded.active))
-            .chain(std::iter::once(&*self.before_pending))
-            .chain(all(&self.encoded.pending))
-            .chain(std::iter::once(&*self.before_inactive))
-            .chain(all(&self.encoded.inactive))
-            .chain(std::iter::once(&*self.after_models))
+        self.encoded.update(&self.fields.model_registry, ids);
     }
 }
 
@@ -426,27 +330,4 @@ fn slot_mut(fields: &mut SystemStateV1, place: Place) -> Option<&mut Validator> 
         Place::Pending(index) => fields.validators.pending_validators.get_mut(index),
         Place::Inactive(pool) => fields.validators.inactive_validators.get_mut(&pool),
     }
-}
-
-fn encode_map(models: &BTreeMap<ObjectId, Model>) -> BTreeMap<ObjectId, Box<[u8]>> {
-    models.iter().map(|(id, model)| (*id, encode_model(id, model))).collect()
-}
-
-fn encode_model(id: &ObjectId, model: &Model) -> Box<[u8]> {
-    let mut bytes = id.as_bytes().to_vec();
-    bytes.extend(bcs(model));
-    bytes.into_boxed_slice()
-}
-
-fn bcs<T: Serialize>(value: &T) -> Vec<u8> {
-    bcs::to_bytes(value).expect("types of the network always have a BCS form")
-}
-
-/// Appends a length as ULEB128.
-fn write_length(bytes: &mut Vec<u8>, mut length: usize) {
-    while length >= 0x80 {
-        bytes.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    bytes.push(length as u8);
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use soma_ledger::{Execution, Ledger, TOTAL_SUPPLY};
 use soma_proto::effects::{ObjectIn, ObjectOut};
-use soma_proto::system_state::SystemStateV1;
+use soma_proto::system_state::{SystemState, SystemStateV1};
 use soma_proto::{KeyPair, Object, ObjectId, ObjectRef, TransactionData, TransactionKind};
 
 use self::mirror::Mirror;
@@ -32,7 +32,10 @@ proptest! {
             let before = ledger.system_state().clone();
             let Some(done) = take(&mut ledger, step) else { continue };
             prop_assert_eq!(ledger.supply().total(), u128::from(TOTAL_SUPPLY));
-            prop_assert_eq!(ledger.state_object().digest(), ledger.state_reference().digest());
+            let state = SystemState::V1(Box::new(ledger.system_state().clone()));
+            let object = ledger.state_object();
+            prop_assert_eq!(object.inner(), bcs::to_bytes(&state).expect("a BCS form"));
+            prop_assert_eq!(object.reference(), ledger.state_reference());
             check_effects(&ledger, &done, &before)?;
             if !done.is_success() {
                 check_failure(&ledger, &done, &before)?;
