@@ -93,7 +93,7 @@ async fn measure(options: &Options, network: &LocalNet, url: &str, home: &Path) 
     if listed.len() != options.models as usize {
         return Err(format!("the network lists {} models", listed.len()).into());
     }
-    let model = listed[listed.len() / 2].model_id;
+    let model = listed[listed.len() / 2].id;
 
     let soma = Soma { binary: &options.soma, home };
     let wallet = soma.run(url, &["-y", "wallet", "new", "--alias", "registry", "--json"]).await?;
