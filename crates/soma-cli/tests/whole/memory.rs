@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ fn four_gibibytes_take_little_memory() {
     }
 }
 
-/// Begins to encrypt a file, changes it on the way, and looks at what is left.
-fn change_while_read(change: impl FnOnce(&Path)) {
+/// Begins to encrypt a file, disturbs it on the way, and looks at what is left.
+fn disturb(kind: &str, disturbance: impl FnOnce(&Path, &Child)) {
     let user = User::new();
     let large = user.path("large");
     sparse(&large, 2 * GIB);
@@ -69,13 +69,13 @@ fn change_while_read(change: impl FnOnce(&Path)) {
         sleep(Duration::from_millis(1));
     }
     assert!(user.path("key").exists(), "the key is written before the first byte of output");
-    change(&large);
+    disturbance(&large, &child);
 
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
-    assert_eq!(error["error"]["kind"], "InputChanged", "{error}");
+    assert_eq!(error["error"]["kind"], kind, "{error}");
     let mut left: Vec<_> = fs::read_dir(user.path("."))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -86,16 +86,24 @@ fn change_while_read(change: impl FnOnce(&Path)) {
 
 #[test]
 fn a_file_that_is_cut_short_while_it_is_read() {
-    change_while_read(|path| {
+    disturb("InputChanged", |path, _| {
         OpenOptions::new().write(true).open(path).unwrap().set_len(4096).unwrap();
     });
 }
 
 #[test]
 fn a_file_that_is_changed_while_it_is_read() {
-    change_while_read(|path| {
+    disturb("InputChanged", |path, _| {
         let mut file = OpenOptions::new().write(true).open(path).unwrap();
         file.seek(SeekFrom::Start(3)).unwrap();
         file.write_all(b"changed").unwrap();
+    });
+}
+
+#[test]
+fn an_interruption_leaves_nothing_but_a_key_that_says_so() {
+    disturb("Aborted", |_, child| {
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     });
 }
