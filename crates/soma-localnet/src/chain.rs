@@ -7,18 +7,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use soma_ledger::checkpoint::{CheckpointBuilder, Tip};
-use soma_ledger::{Counters, Execution, GenesisConfig, GenesisModel, Ledger, Parts, TOTAL_SUPPLY};
+use soma_ledger::{Counters, Execution, Ledger, Parts, TOTAL_SUPPLY};
 use soma_proto::bls::BlsKeyPair;
 use soma_proto::effects::TransactionFee;
 use soma_proto::system_state::{Model, SystemState};
-use soma_proto::{
-    Checksum, DecryptionKey, Digest, Manifest, ModelWeightsManifest, Object, ObjectId,
-    SHANNONS_PER_SOMA, Tensor, TransactionKind, hash,
-};
+use soma_proto::{Digest, Object, ObjectId, TransactionKind};
 
-use crate::accounts::{ACCOUNTS, ChainKeys, account_addresses};
-use crate::config::FILES_PORT;
-use crate::executor::{Head, wall_clock_ms};
+use crate::accounts::ChainKeys;
+use crate::executor::Head;
+use crate::genesis::genesis_config;
 use crate::hub::Published;
 use crate::store::{
     ChainRow, Commit, Durability, EpochEnd, Genesis, Snapshot, StateRow, Store, StoredCheckpoint,
@@ -28,9 +25,6 @@ use crate::{Error, LocalNetConfig, Result, StateDir};
 
 /// Validators of a fresh chain if nothing is said.
 const DEFAULT_COMMITTEE_SIZE: u32 = 1;
-/// Longest embedding of a fresh chain: a reveal of a longer one would not fit
-/// into the 262144 bytes that a transaction may have.
-const MAX_EMBEDDING_DIM: u64 = 60_000;
 /// A state with more models is not kept as that of a past epoch: it would be
 /// encoded in vain, see `EPOCH_STATE_LIMIT` of the store.
 const MAX_EPOCH_STATE_MODELS: usize = 2_000;
@@ -291,59 +285,6 @@ impl Sealed {
         self.executions.last().is_some_and(|last| {
             matches!(last.transaction.data.kind(), TransactionKind::ChangeEpoch(_))
         })
-    }
-}
-
-/// What a fresh chain begins with (L-22).
-fn genesis_config(
-    config: &LocalNetConfig,
-    keys: &ChainKeys,
-    faucet: bool,
-) -> Result<GenesisConfig> {
-    let faucet = faucet.then(|| keys.faucet().address());
-    let validators = keys.genesis_validators();
-    let mut genesis =
-        GenesisConfig::local(wall_clock_ms(), &account_addresses(), faucet, validators);
-    match config.epoch_duration_ms {
-        Some(0) => return Err(Error::Config("an epoch lasts at least 1 ms".to_owned())),
-        Some(milliseconds) => genesis.parameters.epoch_duration_ms = milliseconds,
-        None => {}
-    }
-    match config.embedding_dim {
-        Some(length) if length == 0 || length > MAX_EMBEDDING_DIM => {
-            return Err(Error::Config(format!(
-                "an embedding has 1 to {MAX_EMBEDDING_DIM} values, not {length}"
-            )));
-        }
-        Some(length) => genesis.parameters.target_embedding_dim = length,
-        None => {}
-    }
-    let dim = genesis.parameters.target_embedding_dim;
-    genesis.models = (0..config.genesis_models).map(|n| genesis_model(n, dim)).collect();
-    Ok(genesis)
-}
-
-/// The `n`-th model of a chain that begins with models. Its weights are nowhere.
-fn genesis_model(n: u32, embedding_dim: u64) -> GenesisModel {
-    let hash = |what: &[u8]| hash::blake2b256(&[b"soma-localnet-model", what, &n.to_le_bytes()]);
-    let url = format!("http://127.0.0.1:{FILES_PORT}/genesis/{n}").parse();
-    let url = url.expect("a URL in normal form");
-    let values: Vec<f32> = hash(b"embedding")
-        .iter()
-        .cycle()
-        .take(embedding_dim as usize)
-        .map(|byte| f32::from(*byte) / 256.0)
-        .collect();
-    GenesisModel {
-        id: ObjectId::new(hash(b"id")),
-        owner: account_addresses()[ACCOUNTS - 1],
-        stake: SHANNONS_PER_SOMA,
-        commission_rate: 0,
-        manifest: ModelWeightsManifest {
-            manifest: Manifest::new(url, Checksum::new(hash(b"weights")), 1),
-            decryption_key: DecryptionKey::new(hash(b"key")),
-        },
-        embedding: Some(Tensor::vector(&values)),
     }
 }
 

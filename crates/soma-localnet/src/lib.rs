@@ -43,6 +43,7 @@ mod config;
 mod error;
 mod executor;
 mod files;
+mod genesis;
 mod hub;
 mod ingestion;
 mod net;
