@@ -46,7 +46,12 @@ impl FromStr for WeightsUrl {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        url::Url::parse(text).map(Self).map_err(|e| Error::text("URL", e.to_string()))
+        let url = url::Url::parse(text).map_err(|e| Error::text("URL", e.to_string()))?;
+        // Some `file:` URLs read differently when what was printed is read again.
+        if url::Url::parse(url.as_str()).as_ref() != Ok(&url) {
+            return Err(Error::text("URL", "it has no normal form"));
+        }
+        Ok(Self(url))
     }
 }
 

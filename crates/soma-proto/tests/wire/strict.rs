@@ -468,3 +468,10 @@ fn checkpoints_form_a_chain() {
     verifier.advance(&stale).unwrap_err();
     verifier.advance(&next).unwrap();
 }
+
+/// Found by fuzzing: what the parser prints for this URL reads as another one.
+#[test]
+fn a_url_without_a_normal_form_is_refused() {
+    let refused = "file://e//e://".parse::<WeightsUrl>();
+    assert!(refused.is_err_and(|error| error.to_string().contains("no normal form")));
+}
