@@ -32,7 +32,7 @@ pub(crate) struct KeytoolArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeytoolCommand {
-    /// Make a key and write it to <ADDRESS>.key in the current directory.
+    /// Make a key and write it to ADDRESS.key in the current directory.
     Generate(GenerateArgs),
     /// Put a key into the keystore.
     Import(ImportArgs),

@@ -1,6 +1,6 @@
 //! Results on standard output, in text or JSON.
 //!
-//! A command makes a [`Report`]; this module prints it once, as one JSON
+//! A command makes a `Report`; this module prints it once, as one JSON
 //! document or as text. Warnings and failures go to standard error.
 
 /// Amounts, ids and times as people read them.

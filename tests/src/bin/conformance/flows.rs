@@ -370,7 +370,7 @@ async fn short_commitment(node: &mut Node, url: &str, target: &Target) -> Findin
     if let Some(pb::transaction_kind::Kind::CommitModel(model)) =
         kind.and_then(|one| one.kind.as_mut())
     {
-        model.weights_commitment = Some(vec![0; 31].into());
+        model.weights_commitment = Some(vec![0; 31]);
     }
     let code = if target.reference { Code::Internal } else { Code::InvalidArgument };
     refused(node.execution.execute_transaction(request).await, code)

@@ -169,7 +169,7 @@ async fn object_type(node: &mut Node) -> Finding {
 
 async fn empty_token(node: &mut Node) -> Finding {
     let mut request = owned(Address::random());
-    request.page_token = Some(Vec::new().into());
+    request.page_token = Some(Vec::new());
     refused(node.state.list_owned_objects(request).await, Code::InvalidArgument)
 }
 
