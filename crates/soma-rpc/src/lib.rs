@@ -45,6 +45,7 @@ mod answer;
 mod builder;
 mod client;
 mod connector;
+mod epochs;
 mod error;
 mod execute;
 mod ledger;
@@ -61,6 +62,7 @@ pub use self::builder::{
     WAIT_TIMEOUT,
 };
 pub use self::client::Client;
+pub use self::epochs::EpochRecord;
 pub use self::error::{Error, Result, code_name};
 pub use self::ledger::{EpochInfo, ServiceInfo};
 pub use self::registry::{EpochClock, ModelFilter, ModelRecord, ModelSummary, PoolOwner};

@@ -1,0 +1,170 @@
+//! One-call methods for coins and stake.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use soma_proto::{ObjectRef, TransactionKind};
+use soma_rpc::Client;
+
+use super::pay::Purse;
+use super::{SomaClient, step};
+use crate::amount::Shannons;
+use crate::arguments::{Account, Id};
+use crate::error::{Error, Result};
+use crate::wallet::Signer;
+use crate::{kinds, runtime};
+
+#[pymethods]
+impl SomaClient {
+    /// Sends an amount: an int of shannons, or a float or Decimal of SOMA.
+    ///
+    /// Raises Refused if the coins do not suffice, TransactionFailed if the
+    /// chain says no.
+    fn transfer_coin<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Signer,
+        recipient: Account,
+        amount: Shannons,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(py, async move {
+            let node = &services.node;
+            let key = signer.key(node).await?;
+            let kind = |coins: Vec<ObjectRef>| TransactionKind::TransferCoin {
+                coin: coins[0],
+                amount: Some(amount.amount),
+                recipient: recipient.0,
+            };
+            let data = Purse::ask(node, key.address()).await?.spend(amount.amount, kind)?;
+            step::send(node, &key, data, "TransferCoin").await.map(drop)
+        })
+    }
+
+    /// Gives objects away, each named by its id.
+    fn transfer_objects<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Signer,
+        recipient: Account,
+        object_ids: Vec<Id>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(py, async move {
+            let node = &services.node;
+            let mut objects = Vec::new();
+            for Id(id) in object_ids {
+                objects.push(reference(node, &id).await?);
+            }
+            let kind = TransactionKind::TransferObjects { objects, recipient: recipient.0 };
+            step::run(node, &signer, kind).await.map(drop)
+        })
+    }
+
+    /// Pays several addresses at once; as many amounts as recipients.
+    fn pay_coins<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Signer,
+        recipients: Vec<Account>,
+        amounts: Vec<Shannons>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        kinds::check_pairs(recipients.len(), amounts.len())?;
+        let services = Arc::clone(&self.services);
+        runtime::future(py, async move {
+            let node = &services.node;
+            let key = signer.key(node).await?;
+            let recipients: Vec<_> = recipients.into_iter().map(|recipient| recipient.0).collect();
+            let amounts: Vec<_> = amounts.into_iter().map(|amount| amount.amount).collect();
+            let sum = amounts.iter().fold(0_u64, |sum, amount| sum.saturating_add(*amount));
+            let kind = |coins: Vec<ObjectRef>| TransactionKind::PayCoins {
+                coins: vec![coins[0]],
+                amounts: Some(amounts.clone()),
+                recipients: recipients.clone(),
+            };
+            let data = Purse::ask(node, key.address()).await?.spend(sum, kind)?;
+            step::send(node, &key, data, "PayCoins").await.map(drop)
+        })
+    }
+
+    /// Stakes with a validator; all of the largest coin without an amount.
+    #[pyo3(signature = (signer, validator, amount = None))]
+    fn add_stake<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Signer,
+        validator: Account,
+        amount: Option<Shannons>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(py, async move {
+            let kind = |coin_ref, amount| TransactionKind::AddStake {
+                address: validator.0,
+                coin_ref,
+                amount,
+            };
+            stake(&services.node, &signer, amount, true, "AddStake", kind).await
+        })
+    }
+
+    /// Stakes on a model, committed or active; all of the largest coin without
+    /// an amount, and then another coin pays the fee.
+    #[pyo3(signature = (signer, model_id, amount = None))]
+    fn add_stake_to_model<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Signer,
+        model_id: Id,
+        amount: Option<Shannons>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(py, async move {
+            let kind = |coin_ref, amount| TransactionKind::AddStakeToModel {
+                model_id: model_id.0,
+                coin_ref,
+                amount,
+            };
+            stake(&services.node, &signer, amount, false, "AddStakeToModel", kind).await
+        })
+    }
+
+    /// Withdraws a stake with its rewards, as a new coin.
+    fn withdraw_stake<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Signer,
+        staked_soma_id: Id,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(py, async move {
+            let staked_soma = reference(&services.node, &staked_soma_id.0).await?;
+            let kind = TransactionKind::WithdrawStake { staked_soma };
+            step::run(&services.node, &signer, kind).await.map(drop)
+        })
+    }
+}
+
+async fn stake(
+    node: &Client,
+    signer: &Signer,
+    amount: Option<Shannons>,
+    alone: bool,
+    what: &'static str,
+    kind: impl Fn(ObjectRef, Option<u64>) -> TransactionKind,
+) -> Result<()> {
+    let key = signer.key(node).await?;
+    let purse = Purse::ask(node, key.address()).await?;
+    let data = match amount {
+        Some(amount) => {
+            let amount = amount.amount;
+            purse.spend(amount, |coins| kind(coins[0], Some(amount)))?
+        }
+        None => purse.spend_whole_coin(alone, |coin| kind(coin, None))?,
+    };
+    step::send(node, &key, data, what).await.map(drop)
+}
+
+async fn reference(node: &Client, id: &soma_proto::ObjectId) -> Result<ObjectRef> {
+    let unknown = || Error::Other(format!("ObjectNotFound: there is no object {id}"));
+    Ok(node.object(id).await?.ok_or_else(unknown)?.reference())
+}

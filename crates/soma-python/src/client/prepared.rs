@@ -1,0 +1,334 @@
+//! Models with a state file: prepared, committed, revealed, whatever happens
+//! in between.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use soma_crypto::Existing;
+use soma_model::state::Terms;
+use soma_model::{
+    Depth, Gas, Host, Preparation, RevealOf, Session, State, StateFile, StateFolder, embedding,
+};
+use soma_proto::ObjectId;
+use soma_rpc::{Client, WAIT_TIMEOUT};
+use soma_wallet::ConfigDir;
+
+use super::models::committed;
+use super::{SomaClient, step};
+use crate::amount::Shannons;
+use crate::arguments::{Embedding, WeightsUrl};
+use crate::error::{Error, Result};
+use crate::namespace::shape;
+use crate::runtime;
+use crate::wallet::Signer;
+use crate::weights::{Progress, reporting};
+
+/// A state file: a path, the id of a model whose state is in the wallet's
+/// folder, or what `commit_model` and `prepare_model` gave.
+pub(crate) struct Place(pub(super) PathBuf);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Place {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if let Some(state) = value.getattr_opt("state")?.filter(|state| !state.is_none()) {
+            return Ok(Self(state.extract()?));
+        }
+        if value.is_instance_of::<PyString>() {
+            let text: String = value.extract()?;
+            if text.starts_with("0x") {
+                let id: ObjectId = text.parse().map_err(Error::from)?;
+                return Ok(Self(folder()?.path_of(&id)));
+            }
+        }
+        Ok(Self(value.extract()?))
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Prepared<'a> {
+    model_id: ObjectId,
+    staking_pool_id: ObjectId,
+    state: &'a Path,
+    sealed_file: &'a Path,
+    weights_url: &'a str,
+    weights_url_commitment: String,
+    weights_commitment: String,
+    weights_size: u64,
+}
+
+#[derive(serde::Serialize)]
+struct Revealed {
+    model_id: ObjectId,
+    epoch: u64,
+    digest: Option<String>,
+}
+
+#[pymethods]
+impl SomaClient {
+    /// Encrypts weights for a new model and puts all that commit and reveal
+    /// need into a state file, the fresh key first.
+    ///
+    /// ``weights`` is a safetensors file; the ciphertext goes to ``out``, by
+    /// default the same name with ``.enc`` behind it. The file is read once and
+    /// in pieces. The state goes to ``state``, by default to the folder
+    /// ``models`` of the wallet (``$SOMA_CONFIG_DIR`` or ``~/.soma/soma_config``).
+    ///
+    /// Gives ``model_id``, ``staking_pool_id``, ``state``, ``sealed_file``,
+    /// ``weights_url``, ``weights_url_commitment``, ``weights_commitment`` and
+    /// ``weights_size``. Upload ``sealed_file``, then :meth:`commit_prepared`.
+    ///
+    /// Raises ValueError for a file that is no safetensors, Refused for an
+    /// embedding that the network will not take.
+    #[pyo3(signature = (weights, weights_url, *, out = None, embedding = None, state = None,
+                        overwrite = false, progress = None))]
+    #[expect(clippy::too_many_arguments, reason = "all but two have defaults")]
+    fn prepare_model<'py>(
+        &self,
+        py: Python<'py>,
+        weights: PathBuf,
+        weights_url: WeightsUrl,
+        out: Option<PathBuf>,
+        embedding: Option<Embedding>,
+        state: Option<PathBuf>,
+        overwrite: bool,
+        progress: Option<Progress>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(py, async move {
+            check_embedding(&services.node, embedding.as_ref()).await?;
+            let preparation = preparation(weights, weights_url, out, embedding);
+            runtime::on_a_thread(move |stop| {
+                let file = reporting(progress.as_ref(), &stop, |options| {
+                    let options = options.clone().with_existing(existing(overwrite));
+                    Ok(preparation.run(&folder()?, state, &options)?)
+                })?;
+                summary(&file, RevealOf::Registration)
+            })
+            .await
+        })
+    }
+
+    /// Encrypts new weights for a model whose present ones are revealed, under
+    /// a fresh key, into its state file. Arguments as :meth:`prepare_model`.
+    #[pyo3(signature = (state, weights, weights_url, *, out = None, embedding = None,
+                        overwrite = false, progress = None))]
+    #[expect(clippy::too_many_arguments, reason = "all but three have defaults")]
+    fn prepare_model_update<'py>(
+        &self,
+        py: Python<'py>,
+        state: Place,
+        weights: PathBuf,
+        weights_url: WeightsUrl,
+        out: Option<PathBuf>,
+        embedding: Option<Embedding>,
+        overwrite: bool,
+        progress: Option<Progress>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(py, async move {
+            check_embedding(&services.node, embedding.as_ref()).await?;
+            let preparation = preparation(weights, weights_url, out, embedding);
+            runtime::on_a_thread(move |stop| {
+                let mut file = StateFile::open(&state.0)?;
+                reporting(progress.as_ref(), &stop, |options| {
+                    let options = options.clone().with_existing(existing(overwrite));
+                    Ok(preparation.run_update(&mut file, &options)?)
+                })?;
+                summary(&file, RevealOf::Update)
+            })
+            .await
+        })
+    }
+
+    /// Commits to what was prepared, a new model or new weights; the id of the
+    /// model, as :meth:`commit_model` gives it.
+    ///
+    /// Everything that the reveal will need is checked first, the file at the
+    /// URL too unless ``check_host`` is false. The signed transaction is in the
+    /// state file before it is sent: whatever interrupts this, calling it again
+    /// goes on and pays once.
+    #[pyo3(signature = (signer, state, commission_rate = 0, stake_amount = None, *,
+                        check_host = true))]
+    fn commit_prepared<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Signer,
+        state: Place,
+        commission_rate: u64,
+        stake_amount: Option<Shannons>,
+        check_host: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(
+            py,
+            runtime::apart(move || async move {
+                let node = &services.node;
+                let minimum = node.parameters().await?.model_min_stake;
+                let stake_amount =
+                    stake_amount.map_or(Ok(minimum), |stake| stake.as_stake(minimum))?;
+                let mut file = StateFile::open(&state.0)?;
+                let terms = match file.state.current().0 {
+                    RevealOf::Registration => Some(Terms { stake_amount, commission_rate }),
+                    RevealOf::Update => None,
+                };
+                commit(node, &signer, &mut file, terms, check_host).await
+            }),
+        )
+    }
+
+    /// Waits for the window of a committed model's reveal, then reveals it;
+    /// tries again what may pass as long as the window is open.
+    ///
+    /// ``state_or_id`` is a state file, a model's id, or what commit gave. The
+    /// signer is the model's owner in the default wallet unless it is given.
+    /// Calling it again after an interruption goes on where it was.
+    ///
+    /// Gives ``model_id``, ``epoch`` and ``digest``; ``None`` if nothing waits
+    /// for a reveal.
+    #[pyo3(signature = (state_or_id, signer = None, *, check_host = true))]
+    fn reveal_when_open<'py>(
+        &self,
+        py: Python<'py>,
+        state_or_id: Place,
+        signer: Option<Signer>,
+        check_host: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(
+            py,
+            runtime::apart(move || async move {
+                let node = &services.node;
+                let mut file = StateFile::open(&state_or_id.0)?;
+                let signer = match signer {
+                    Some(signer) => signer,
+                    None => Signer::of_default_wallet(file.state.owner)?,
+                };
+                let key = signer.key(node).await?;
+                let storage = step::storage()?;
+                let host = Host {
+                    storage: &storage,
+                    scope: step::scope(node).await?,
+                    depth: depth(check_host),
+                };
+                let session = Session {
+                    client: node,
+                    key: &key,
+                    host,
+                    gas: Gas::Automatic,
+                    timeout: WAIT_TIMEOUT,
+                };
+                let Some(done) = session.resume(&mut file, |_| {}).await? else { return Ok(None) };
+                let revealed = Revealed {
+                    model_id: file.state.model_id,
+                    epoch: done.epoch,
+                    digest: done.executed.map(|executed| executed.digest.to_string()),
+                };
+                let shape = Python::attach(|py| shape(py, &revealed).map(Bound::unbind))?;
+                Ok(Some(shape))
+            }),
+        )
+    }
+}
+
+/// A state file for a model that is about to be committed.
+///
+/// # Errors
+/// [`Error::Model`] if there is one at `path` already.
+pub(super) fn create(path: Option<PathBuf>, state: State) -> Result<StateFile> {
+    let path = match path {
+        Some(path) => path,
+        None => folder()?.path_of(&state.model_id),
+    };
+    Ok(StateFile::create(&path, state)?)
+}
+
+/// Commits to what a state file holds. It can be interrupted anywhere and run
+/// again, so it needs no task of its own.
+pub(super) async fn commit(
+    node: &Client,
+    signer: &Signer,
+    file: &mut StateFile,
+    terms: Option<Terms>,
+    check_host: bool,
+) -> Result<Py<PyAny>> {
+    let key = signer.key(node).await?;
+    let storage = step::storage()?;
+    let host =
+        Host { storage: &storage, scope: step::scope(node).await?, depth: depth(check_host) };
+    let session =
+        Session { client: node, key: &key, host, gas: Gas::Automatic, timeout: WAIT_TIMEOUT };
+    let done = match terms {
+        Some(terms) => session.commit(file, terms).await?,
+        None => session.commit_update(file).await?,
+    };
+    let place = Place(file.path().to_owned());
+    let (model, pool) = (file.state.model_id, file.state.staking_pool_id);
+    match &done.executed {
+        Some(executed) => committed(&model, &pool, executed, Some(&place)),
+        None => Err(Error::Other(format!(
+            "model {model} was committed in epoch {} already; the transaction is no longer to be had",
+            done.epoch
+        ))),
+    }
+}
+
+/// The time on this machine, milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The folder with the states of the default wallet.
+fn folder() -> Result<StateFolder> {
+    Ok(StateFolder::new(ConfigDir::from_env()?.models()))
+}
+
+fn preparation(
+    weights: PathBuf,
+    url: WeightsUrl,
+    out: Option<PathBuf>,
+    embedding: Option<Embedding>,
+) -> Preparation {
+    let sealed_file = out.unwrap_or_else(|| {
+        let mut name = weights.clone().into_os_string();
+        name.push(".enc");
+        name.into()
+    });
+    let embedding = embedding.map(|embedding| embedding.0);
+    Preparation { weights_file: weights, sealed_file, url: url.0, embedding }
+}
+
+async fn check_embedding(node: &Client, embedding: Option<&Embedding>) -> Result<()> {
+    let Some(Embedding(numbers)) = embedding else { return Ok(()) };
+    let report = embedding::check(numbers, node.parameters().await?.target_embedding_dim);
+    if report.is_ok() { Ok(()) } else { Err(soma_model::Error::Refused(report).into()) }
+}
+
+const fn existing(overwrite: bool) -> Existing {
+    if overwrite { Existing::Replace } else { Existing::Keep }
+}
+
+const fn depth(check_host: bool) -> Depth {
+    if check_host { Depth::Header } else { Depth::Nothing }
+}
+
+fn summary(file: &StateFile, of: RevealOf) -> Result<Py<PyAny>> {
+    let missing = || Error::Other("the weights are not prepared".to_owned());
+    let round = file.state.round(of).ok_or_else(missing)?;
+    let sealed = round.sealed.ok_or_else(missing)?;
+    let prepared = Prepared {
+        model_id: file.state.model_id,
+        staking_pool_id: file.state.staking_pool_id,
+        state: file.path(),
+        sealed_file: &round.sealed_file,
+        weights_url: round.weights_url.as_str(),
+        weights_url_commitment: round.weights_url.commitment().to_hex(),
+        weights_commitment: sealed.commitment.to_hex(),
+        weights_size: sealed.size,
+    };
+    Ok(Python::attach(|py| shape(py, &prepared).map(Bound::unbind))?)
+}

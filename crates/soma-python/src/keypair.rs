@@ -1,0 +1,125 @@
+//! Account keys.
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes};
+use soma_proto::{KeyPair, TransactionData};
+use soma_wallet::{DerivationPath, Mnemonic, WordCount};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// An Ed25519 key pair: the key of an account.
+///
+/// The secret is wiped from memory when the object goes away and is never
+/// part of its text.
+///
+/// >>> from soma import Keypair
+/// >>> keypair = Keypair.generate()
+/// >>> Keypair.from_encoded(keypair.to_encoded()).address() == keypair.address()
+/// True
+#[pyclass(module = "soma", frozen)]
+pub(crate) struct Keypair(pub(crate) KeyPair);
+
+#[pymethods]
+impl Keypair {
+    /// A new key pair from the operating system's random numbers.
+    #[staticmethod]
+    fn generate() -> Self {
+        Self(KeyPair::generate())
+    }
+
+    /// A new key pair and the 12 to 24 words that it can be made from again.
+    ///
+    /// Raises ValueError unless ``words`` is 12, 15, 18, 21 or 24.
+    ///
+    /// >>> from soma import Keypair
+    /// >>> keypair, phrase = Keypair.generate_with_mnemonic()
+    /// >>> Keypair.from_mnemonic(phrase).address() == keypair.address()
+    /// True
+    #[staticmethod]
+    #[pyo3(signature = (words = 12))]
+    fn generate_with_mnemonic(words: usize) -> PyResult<(Self, String)> {
+        const COUNTS: [WordCount; 5] = [
+            WordCount::Word12,
+            WordCount::Word15,
+            WordCount::Word18,
+            WordCount::Word21,
+            WordCount::Word24,
+        ];
+        let count = COUNTS.into_iter().find(|count| count.words() == words).ok_or_else(|| {
+            PyValueError::new_err(format!("a phrase has 12, 15, 18, 21 or 24 words, not {words}"))
+        })?;
+        let mnemonic = Mnemonic::generate(count).map_err(Error::from)?;
+        let keypair = Self(mnemonic.key(&DerivationPath::default()));
+        Ok((keypair, mnemonic.phrase().to_string()))
+    }
+
+    /// The key pair of a secret: 32 bytes, or 64 hex digits with an optional ``0x``.
+    ///
+    /// Raises ValueError for any other length or text.
+    #[staticmethod]
+    fn from_secret_key(secret: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = secret.cast::<PyBytes>() {
+            return Ok(Self(KeyPair::from_slice(bytes.as_bytes()).map_err(Error::from)?));
+        }
+        if let Ok(bytes) = secret.cast::<PyByteArray>() {
+            let bytes = Zeroizing::new(bytes.to_vec());
+            return Ok(Self(KeyPair::from_slice(&bytes).map_err(Error::from)?));
+        }
+        let text = secret
+            .extract::<String>()
+            .map(Zeroizing::new)
+            .map_err(|_| PyTypeError::new_err("a secret key is bytes or text"))?;
+        Ok(Self(KeyPair::from_hex(&text).map_err(Error::from)?))
+    }
+
+    /// The key pair of a BIP-39 phrase, at the path ``m/44'/784'/0'/0'/0'``.
+    ///
+    /// Raises ValueError for a phrase with unknown words or a wrong checksum.
+    #[staticmethod]
+    fn from_mnemonic(mnemonic: &str) -> PyResult<Self> {
+        let phrase: Mnemonic = mnemonic
+            .parse()
+            .map_err(|error: soma_wallet::Error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self(phrase.key(&DerivationPath::default())))
+    }
+
+    /// The key pair of a text that begins with ``somaprivkey1``, as wallets export it.
+    ///
+    /// Raises ValueError for any other text.
+    #[staticmethod]
+    fn from_encoded(text: &str) -> PyResult<Self> {
+        Ok(Self(KeyPair::from_bech32(text.trim()).map_err(Error::from)?))
+    }
+
+    /// The account's address: 64 hex digits without ``0x``.
+    fn address(&self) -> String {
+        self.0.address().to_string()
+    }
+
+    /// Signs BCS(TransactionData); gives BCS of the signed transaction.
+    ///
+    /// Raises ValueError for bytes that are no transaction.
+    fn sign<'py>(&self, py: Python<'py>, tx_data_bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &sign(&self.0, tx_data_bytes)?))
+    }
+
+    /// The secret: 64 hex digits.
+    fn to_secret_key(&self) -> String {
+        self.0.to_hex().to_string()
+    }
+
+    /// The secret as a text that wallets import: ``somaprivkey1...``.
+    fn to_encoded(&self) -> String {
+        self.0.to_bech32().to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Keypair({})", self.0.address())
+    }
+}
+
+fn sign(key: &KeyPair, data: &[u8]) -> Result<Vec<u8>> {
+    Ok(TransactionData::from_bcs(data)?.sign(key).to_bcs())
+}

@@ -1,0 +1,103 @@
+//! Rust's futures as asyncio's, and work that takes long.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::prelude::*;
+use pyo3_async_runtimes::tokio::future_into_py;
+
+use crate::error::{Error, Result};
+
+/// A future of the running asyncio loop. When it is cancelled, `work` is
+/// dropped where it waits.
+///
+/// # Errors
+/// `RuntimeError` if no loop is running.
+pub(crate) fn future<'py, T>(
+    py: Python<'py>,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    T: for<'a> IntoPyObject<'a> + Send + 'static,
+{
+    future_into_py(py, async move { work.await.map_err(PyErr::from) })
+}
+
+/// Runs `work` to its end even if whoever waits for it goes away: for the part
+/// of a step that must not be left half-done.
+///
+/// # Errors
+/// Those of `work`.
+pub(crate) async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let task = pyo3_async_runtimes::tokio::get_runtime().spawn(work);
+    task.await.map_err(|error| Error::Other(format!("a task of the client stopped: {error}")))?
+}
+
+/// Runs `work` on a thread of its own. Whoever waits for it may go away: then
+/// the [`Stop`] that it is given says so.
+///
+/// # Errors
+/// Those of `work`.
+pub(crate) async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce(Stop) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let stop = Stop::default();
+    let guard = StopOnDrop(stop.clone());
+    let task = pyo3_async_runtimes::tokio::get_runtime().spawn_blocking(move || work(stop));
+    let result = task.await;
+    drop(guard);
+    result.map_err(|error| Error::Other(format!("a thread of the client stopped: {error}")))?
+}
+
+/// Runs a future on a thread of its own: for futures that cannot move between
+/// threads. When whoever waits goes away, it is dropped where it waits.
+///
+/// # Errors
+/// Those of the future.
+pub(crate) async fn apart<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>>,
+{
+    let runtime = pyo3_async_runtimes::tokio::get_runtime();
+    let (waiting, gone) = tokio::sync::oneshot::channel::<()>();
+    let task = runtime.spawn_blocking(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                result = work() => result,
+                _ = gone => Err(Error::Other("cancelled".to_owned())),
+            }
+        })
+    });
+    let result = task.await;
+    drop(waiting);
+    result.map_err(|error| Error::Other(format!("a thread of the client stopped: {error}")))?
+}
+
+/// Whether work on a thread should stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Whether nobody waits for the result any more.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// What a pass over a file should do next.
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
+        if self.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}

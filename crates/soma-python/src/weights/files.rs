@@ -1,0 +1,139 @@
+//! Weights from file to file, in memory that does not grow with them.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use pyo3::prelude::*;
+use soma_crypto::{Digest, Existing, Input, Key, Output};
+
+use super::Progress;
+use super::progress::reporting;
+use crate::error::{Error, Result};
+use crate::runtime::Stop;
+
+/// What is done with one file, and where the result goes.
+pub(crate) struct FileJob {
+    pub(crate) input: PathBuf,
+    pub(crate) output: PathBuf,
+    /// Whether an output that exists is replaced.
+    pub(crate) overwrite: bool,
+    pub(crate) progress: Option<Progress>,
+}
+
+/// What came of it.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct FileDone {
+    output: Option<PathBuf>,
+    size: u64,
+    commitment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decryption_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_file: Option<PathBuf>,
+}
+
+/// Encrypts under a fresh key. The key is on the disk before the first byte
+/// of ciphertext, if `key_file` names a place for it.
+///
+/// # Errors
+/// Those of [`soma_crypto::seal`]; nothing is left behind.
+pub(crate) fn encrypt_file(
+    job: &FileJob,
+    key_file: Option<PathBuf>,
+    stop: &Stop,
+) -> Result<FileDone> {
+    let key = Key::generate()?;
+    if let Some(path) = &key_file {
+        write_key(path, &key)?;
+    }
+    let sealed = reporting(job.progress.as_ref(), stop, |options| {
+        let options = options.clone().with_existing(job.existing());
+        Ok(soma_crypto::seal(&key, Input::file(&job.input), Output::file(&job.output), &options)?)
+    });
+    let sealed = match (sealed, &key_file) {
+        (Ok(sealed), _) => sealed,
+        (Err(error), Some(path)) => {
+            // Nothing was encrypted under this key, so nothing is lost with it.
+            let _ = fs::remove_file(path);
+            return Err(error);
+        }
+        (Err(error), None) => return Err(error),
+    };
+    Ok(FileDone {
+        output: Some(job.output.clone()),
+        size: sealed.size,
+        commitment: sealed.digest.to_string(),
+        decryption_key: Some(key.to_hex().to_string()),
+        key_file,
+    })
+}
+
+/// Decrypts. With a commitment, the output gets its name only if it holds.
+///
+/// # Errors
+/// Those of [`soma_crypto::open`]; nothing is left behind.
+pub(crate) fn decrypt_file(
+    job: &FileJob,
+    key: &Key,
+    commitment: Option<Digest>,
+    stop: &Stop,
+) -> Result<FileDone> {
+    let opened = reporting(job.progress.as_ref(), stop, |options| {
+        let options = options.clone().with_existing(job.existing());
+        let (input, output) = (Input::file(&job.input), Output::file(&job.output));
+        Ok(soma_crypto::open(key, input, output, commitment, &options)?)
+    })?;
+    Ok(FileDone {
+        output: Some(job.output.clone()),
+        size: opened.size,
+        commitment: opened.digest.to_string(),
+        decryption_key: None,
+        key_file: None,
+    })
+}
+
+/// Blake2b-256 of a file as 64 hex digits.
+///
+/// # Errors
+/// Those of [`soma_crypto::commitment`].
+pub(crate) fn commitment_file(
+    path: &Path,
+    progress: Option<&Progress>,
+    stop: &Stop,
+) -> Result<String> {
+    let found = reporting(progress, stop, |options| {
+        Ok(soma_crypto::commitment(Input::file(path), options)?)
+    })?;
+    Ok(found.digest.to_string())
+}
+
+impl FileJob {
+    fn existing(&self) -> Existing {
+        if self.overwrite { Existing::Replace } else { Existing::Keep }
+    }
+}
+
+impl FileDone {
+    /// The same as an object with attributes.
+    pub(crate) fn shape(&self) -> Result<Py<PyAny>> {
+        Ok(Python::attach(|py| crate::namespace::shape(py, self).map(Bound::unbind))?)
+    }
+}
+
+/// Writes 64 hex digits and a newline, for the owner's eyes only; a file that
+/// exists is never overwritten.
+fn write_key(path: &Path, key: &Key) -> Result<()> {
+    let write = || {
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(key.to_hex().as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    };
+    write().map_err(|source| {
+        let text = format!("cannot write the key to {}: {source}", path.display());
+        Error::Python(std::io::Error::new(source.kind(), text).into())
+    })
+}

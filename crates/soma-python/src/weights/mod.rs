@@ -1,0 +1,11 @@
+//! Weights: where they come from, in memory and in files.
+
+mod files;
+mod memory;
+mod progress;
+mod source;
+
+pub(crate) use self::files::{FileJob, commitment_file, decrypt_file, encrypt_file};
+pub(crate) use self::memory::{commitment, decrypt, encrypt};
+pub(crate) use self::progress::{Progress, reporting};
+pub(crate) use self::source::{Source, Weights};
