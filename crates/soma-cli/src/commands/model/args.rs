@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use soma_proto::{Amount, Commitment, ObjectId};
 use soma_wallet::Identity;
 
+use super::prepared::PrepareArgs;
 use crate::parse::{self, Embedding, Secret};
 use crate::transact::TransactionArgs;
 
@@ -21,6 +22,7 @@ pub(crate) struct ModelArgs {
 #[derive(Debug, Subcommand)]
 // What has no text here has it on its arguments.
 pub(super) enum ModelCommand {
+    Prepare(PrepareArgs),
     Commit(CommitArgs),
     Reveal(RevealArgs),
     UpdateCommit(UpdateCommitArgs),
@@ -29,6 +31,14 @@ pub(super) enum ModelCommand {
     /// Legal in the epoch after their commit only. The key must be a new one: that of
     /// the present weights is public.
     UpdateReveal(RevealArgs),
+    Check(CheckArgs),
+    /// Show where prepared models stand, what is next, and until when.
+    Status(StateArgs),
+    /// Carry on every registration and update that is under way.
+    ///
+    /// Finds out what became of signed transactions, waits for windows, reveals. One
+    /// model after another; running it again is always safe.
+    Resume(StateArgs),
     Info(InfoArgs),
     List(ListArgs),
     SetCommissionRate(SetCommissionRateArgs),
@@ -45,7 +55,13 @@ pub(super) enum ModelCommand {
 /// the fee are taken out of the coin that pays for the transaction.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Example:
+The short way:
+  soma model prepare --weights-file weights.safetensors --embedding-file embedding.json \\
+      --weights-url https://storage.example.com/weights.enc
+  soma model commit --prepared --stake-amount 1 --commission-rate 1000
+  soma model reveal --prepared --wait
+
+By hand:
   soma model new-id
   soma weights encrypt weights.safetensors -o weights.enc --key-file model.key
   soma weights commitment --url https://storage.example.com/weights.enc
@@ -58,12 +74,21 @@ pub(super) struct CommitArgs {
     /// An unused id of your choice; a random one if left out.
     #[arg(value_parser = parse::full_object_id)]
     pub(super) model_id: Option<ObjectId>,
+    /// Take everything from a state file of `soma model prepare`; the newest one
+    /// if none is named.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "",
+          value_parser = state_path,
+          conflicts_with_all = ["model_id", "weights_url_commitment", "weights_commitment",
+                                "staking_pool_id", "architecture_version"])]
+    pub(super) prepared: Option<PathBuf>,
     /// Blake2b-256 of the URL of the encrypted weights, in normal form.
-    #[arg(long, value_name = "HEX32", value_parser = parse::hash)]
-    pub(super) weights_url_commitment: Commitment,
+    #[arg(long, value_name = "HEX32", value_parser = parse::hash,
+          required_unless_present = "prepared")]
+    pub(super) weights_url_commitment: Option<Commitment>,
     /// Blake2b-256 of the encrypted weights.
-    #[arg(long, value_name = "HEX32", value_parser = parse::hash)]
-    pub(super) weights_commitment: Commitment,
+    #[arg(long, value_name = "HEX32", value_parser = parse::hash,
+          required_unless_present = "prepared")]
+    pub(super) weights_commitment: Option<Commitment>,
     /// Stake in SOMA, at least the network's minimum.
     #[arg(long, value_name = "SOMA")]
     pub(super) stake_amount: Amount,
@@ -76,6 +101,54 @@ pub(super) struct CommitArgs {
     /// Architecture of the model; asked from the network if left out.
     #[arg(long, value_name = "N")]
     pub(super) architecture_version: Option<u64>,
+    #[command(flatten)]
+    pub(super) rehearsal: RehearsalArgs,
+}
+
+/// How a step is tried out before it is taken; only with `--prepared`.
+#[derive(Debug, Args)]
+pub(super) struct RehearsalArgs {
+    /// Fetch the whole file from its URL and compare its checksum first.
+    #[arg(long, requires = "prepared")]
+    pub(super) verify_url: bool,
+    /// Set or replace the embedding in the state file first; forms as for `reveal`.
+    #[arg(long, value_name = "FILE", requires = "prepared")]
+    pub(super) embedding_file: Option<String>,
+}
+
+/// Make the checks of the reveal without sending anything.
+///
+/// Looks at what a state file holds, at the chain, and at the file at the URL as a
+/// validator would. Without a state file, only at what a URL serves.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  soma model check --verify-url
+  soma model check --weights-url https://storage.example.com/weights.enc \\
+      --weights-checksum $WEIGHTS_COMMITMENT --weights-size 4838736928")]
+pub(super) struct CheckArgs {
+    /// The state file; the newest one if left out.
+    #[arg(long, value_name = "FILE", conflicts_with = "weights_url")]
+    pub(super) state: Option<PathBuf>,
+    /// Where the encrypted weights are.
+    #[arg(long, value_name = "URL", requires_all = ["weights_checksum", "weights_size"])]
+    pub(super) weights_url: Option<String>,
+    /// Blake2b-256 of the encrypted weights.
+    #[arg(long, value_name = "HEX32", value_parser = parse::hash, requires = "weights_url")]
+    pub(super) weights_checksum: Option<Commitment>,
+    /// Size of the encrypted weights in bytes.
+    #[arg(long, value_name = "BYTES", requires = "weights_url")]
+    pub(super) weights_size: Option<u64>,
+    /// Fetch the whole file and compare its checksum.
+    #[arg(long)]
+    pub(super) verify_url: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StateArgs {
+    /// This state file only.
+    #[arg(long, value_name = "FILE")]
+    pub(super) state: Option<PathBuf>,
 }
 
 /// Reveal the weights that were committed to.
@@ -94,30 +167,38 @@ The checksum is the weights commitment of the commit. An embedding has as many
 numbers as `soma status --json` says in `embedding_dim`.")]
 pub(super) struct RevealArgs {
     /// The model.
-    #[arg(value_parser = parse::full_object_id)]
-    pub(super) model_id: ObjectId,
+    #[arg(value_parser = parse::full_object_id, required_unless_present = "prepared")]
+    pub(super) model_id: Option<ObjectId>,
+    /// Take everything from a state file of `soma model prepare`; the newest one
+    /// if none is named.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "",
+          value_parser = state_path,
+          conflicts_with_all = ["model_id", "weights_url", "weights_checksum", "weights_size",
+                                "weights_file", "decryption_key", "decryption_key_file",
+                                "embedding", "embedding_file"])]
+    pub(super) prepared: Option<PathBuf>,
     /// Where the encrypted weights are.
-    #[arg(long, value_name = "URL")]
-    pub(super) weights_url: String,
+    #[arg(long, value_name = "URL", required_unless_present = "prepared")]
+    pub(super) weights_url: Option<String>,
     /// Blake2b-256 of the encrypted weights.
     #[arg(long, value_name = "HEX32", value_parser = parse::hash,
-          required_unless_present = "weights_file")]
+          required_unless_present_any = ["weights_file", "prepared"])]
     pub(super) weights_checksum: Option<Commitment>,
     /// Size of the encrypted weights in bytes.
-    #[arg(long, value_name = "BYTES", required_unless_present = "weights_file")]
+    #[arg(long, value_name = "BYTES", required_unless_present_any = ["weights_file", "prepared"])]
     pub(super) weights_size: Option<u64>,
     /// The encrypted weights, to take checksum and size from.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["weights_checksum", "weights_size"])]
     pub(super) weights_file: Option<PathBuf>,
     /// The AES-256 key. Visible to other users of this machine: a file is safer.
-    #[arg(long, value_name = "HEX32", required_unless_present = "decryption_key_file")]
+    #[arg(long, value_name = "HEX32", required_unless_present_any = ["decryption_key_file", "prepared"])]
     pub(super) decryption_key: Option<Secret>,
     /// A file that holds the key as hex, or `-` for standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "decryption_key")]
     pub(super) decryption_key_file: Option<String>,
     /// The embedding: comma-separated numbers.
     #[arg(long, value_name = "F32,F32,...", allow_hyphen_values = true,
-          required_unless_present = "embedding_file", value_parser = parse::embedding)]
+          required_unless_present_any = ["embedding_file", "prepared"], value_parser = parse::embedding)]
     pub(super) embedding: Option<Embedding>,
     /// A file with the embedding: a JSON list, one number a line, comma-separated
     /// numbers, or a one-dimensional .npy array; `-` for standard input;
@@ -144,14 +225,24 @@ Example:
       --weights-commitment $WEIGHTS_COMMITMENT")]
 pub(super) struct UpdateCommitArgs {
     /// The model.
-    #[arg(value_parser = parse::full_object_id)]
-    pub(super) model_id: ObjectId,
+    #[arg(value_parser = parse::full_object_id, required_unless_present = "prepared")]
+    pub(super) model_id: Option<ObjectId>,
+    /// Take everything from a state file of `soma model prepare`; the newest one
+    /// if none is named.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "",
+          value_parser = state_path,
+          conflicts_with_all = ["model_id", "weights_url_commitment", "weights_commitment"])]
+    pub(super) prepared: Option<PathBuf>,
     /// Blake2b-256 of the URL of the encrypted weights, in normal form.
-    #[arg(long, value_name = "HEX32", value_parser = parse::hash)]
-    pub(super) weights_url_commitment: Commitment,
+    #[arg(long, value_name = "HEX32", value_parser = parse::hash,
+          required_unless_present = "prepared")]
+    pub(super) weights_url_commitment: Option<Commitment>,
     /// Blake2b-256 of the encrypted weights.
-    #[arg(long, value_name = "HEX32", value_parser = parse::hash)]
-    pub(super) weights_commitment: Commitment,
+    #[arg(long, value_name = "HEX32", value_parser = parse::hash,
+          required_unless_present = "prepared")]
+    pub(super) weights_commitment: Option<Commitment>,
+    #[command(flatten)]
+    pub(super) rehearsal: RehearsalArgs,
 }
 
 /// Show a model.
@@ -236,4 +327,11 @@ pub(super) struct DownloadArgs {
     /// Replace an existing file.
     #[arg(long)]
     pub(super) force: bool,
+}
+
+/// The path of a state file. Empty stands for the newest one, which is why the
+/// usual parser of paths will not do.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
+fn state_path(text: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(PathBuf::from(text))
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod download;
+mod prepared;
 mod show;
 mod steps;
 
@@ -23,12 +24,25 @@ pub(crate) fn run(args: ModelArgs, context: &Context) -> Result<()> {
         match args.command {
             ModelCommand::Commit(args) => steps::commit(args, flags, context).await,
             ModelCommand::Reveal(args) => steps::reveal(args, flags, context).await,
-            ModelCommand::UpdateCommit(args) => steps::update_commit(&args, flags, context).await,
+            ModelCommand::UpdateCommit(args) => steps::update_commit(args, flags, context).await,
             ModelCommand::UpdateReveal(args) => steps::update_reveal(args, flags, context).await,
             ModelCommand::SetCommissionRate(args) => {
                 steps::set_commission_rate(&args, flags, context).await
             }
             ModelCommand::Deactivate(args) => steps::deactivate(&args, flags, context).await,
+            ModelCommand::Prepare(args) => {
+                only_reads()?;
+                prepared::prepare(args, context).await
+            }
+            ModelCommand::Check(args) => {
+                only_reads()?;
+                prepared::check(&args, flags, context).await
+            }
+            ModelCommand::Status(args) => {
+                only_reads()?;
+                prepared::status(&args, context).await
+            }
+            ModelCommand::Resume(args) => prepared::resume(&args, flags, context).await,
             ModelCommand::Info(args) => {
                 only_reads()?;
                 show::info(&args, context).await

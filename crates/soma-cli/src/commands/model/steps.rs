@@ -13,6 +13,7 @@ use soma_proto::ObjectId;
 use soma_storage::{AddressPolicy, Storage};
 
 use super::args::{CommitArgs, ModelIdArgs, RevealArgs, SetCommissionRateArgs, UpdateCommitArgs};
+use super::prepared;
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::output::page::GREEN;
@@ -26,12 +27,12 @@ pub(super) async fn commit(
     flags: &TransactionArgs,
     context: &Context,
 ) -> Result<()> {
-    let mut plan = CommitPlan::new(
-        args.weights_url_commitment,
-        args.weights_commitment,
-        args.stake_amount.shannons(),
-    )
-    .with_commission_rate(args.commission_rate);
+    let (url, weights) = match (args.weights_url_commitment, args.weights_commitment) {
+        (Some(url), Some(weights)) => (url, weights),
+        _ => return prepared::commit(args, flags, context).await,
+    };
+    let mut plan = CommitPlan::new(url, weights, args.stake_amount.shannons())
+        .with_commission_rate(args.commission_rate);
     if let Some(id) = args.model_id {
         plan = plan.with_model_id(id);
     }
@@ -62,7 +63,9 @@ pub(super) async fn reveal(
     flags: &TransactionArgs,
     context: &Context,
 ) -> Result<()> {
-    let model_id = args.model_id;
+    let Some(model_id) = args.model_id else {
+        return prepared::reveal(args, RevealOf::Registration, flags, context).await;
+    };
     let inner = run_reveal(args, RevealOf::Registration, flags, context).await?.wrap_bytes();
     let report = RevealReport { model_id, inner };
     context.out.print(&report)?;
@@ -71,14 +74,15 @@ pub(super) async fn reveal(
 
 /// First step of an update.
 pub(super) async fn update_commit(
-    args: &UpdateCommitArgs,
+    args: UpdateCommitArgs,
     flags: &TransactionArgs,
     context: &Context,
 ) -> Result<()> {
-    let plan = UpdatePlan {
-        model_id: args.model_id,
-        weights_url_commitment: args.weights_url_commitment,
-        weights_commitment: args.weights_commitment,
+    let plan = match (args.model_id, args.weights_url_commitment, args.weights_commitment) {
+        (Some(model_id), Some(weights_url_commitment), Some(weights_commitment)) => {
+            UpdatePlan { model_id, weights_url_commitment, weights_commitment }
+        }
+        _ => return prepared::update_commit(args, flags, context).await,
     };
     let sender = Sender::active(context).await?;
     let prepared = plan.prepare(&sender.client, sender.address, &flags.gas()).await?;
@@ -88,7 +92,7 @@ pub(super) async fn update_commit(
     let inner = outcome.wrap_bytes();
     match times {
         Some(times) => {
-            let report = UpdateReport { model_id: args.model_id, inner, times };
+            let report = UpdateReport { model_id: plan.model_id, inner, times };
             context.out.print(&report)
         }
         None => print(&inner, context),
@@ -101,6 +105,9 @@ pub(super) async fn update_reveal(
     flags: &TransactionArgs,
     context: &Context,
 ) -> Result<()> {
+    if args.model_id.is_none() {
+        return prepared::reveal(args, RevealOf::Update, flags, context).await;
+    }
     let outcome = run_reveal(args, RevealOf::Update, flags, context).await?;
     print(&outcome.wrap_bytes(), context)
 }
@@ -151,13 +158,9 @@ async fn run_reveal(
                 tell(window);
             }
         };
-        wait_until_open(&sender.client, &args.model_id, once).await?;
+        wait_until_open(&sender.client, &plan.model_id, once).await?;
     }
-    let (scope, policy) = match sender.is_local() {
-        true => (Scope::Local, AddressPolicy::Any),
-        false => (Scope::Public, AddressPolicy::default()),
-    };
-    let storage = Storage::new(policy)?;
+    let (scope, storage) = host_of(&sender)?;
     let depth = if args.verify_url { Depth::Everything } else { Depth::Header };
     let host = Host { storage: &storage, scope, depth };
     let gas = flags.gas();
@@ -165,10 +168,20 @@ async fn run_reveal(
     sender.run_step(prepared, flags, context).await
 }
 
+/// Where strangers fetch the weights from, seen from the sender's network.
+pub(super) fn host_of(sender: &Sender) -> Result<(Scope, Storage)> {
+    let (scope, policy) = match sender.is_local() {
+        true => (Scope::Local, AddressPolicy::Any),
+        false => (Scope::Public, AddressPolicy::default()),
+    };
+    Ok((scope, Storage::new(policy)?))
+}
+
 /// Reads what the flags name, from the command line or from files.
 fn reveal_plan(args: &RevealArgs, of: RevealOf) -> Result<RevealPlan> {
-    let url = args
-        .weights_url
+    let missing = || Failure::usage("name the model and --weights-url, or --prepared");
+    let (model_id, url) = args.model_id.zip(args.weights_url.as_deref()).ok_or_else(missing)?;
+    let url = url
         .parse()
         .map_err(|e: soma_proto::Error| Failure::usage(format!("--weights-url: {e}")))?;
     let weights = match (&args.weights_file, args.weights_checksum, args.weights_size) {
@@ -187,7 +200,7 @@ fn reveal_plan(args: &RevealArgs, of: RevealOf) -> Result<RevealPlan> {
         (None, Some(file)) => embedding::read(file, io::stdin())?,
         (None, None) => return Err(Failure::usage("name --embedding")),
     };
-    let plan = RevealPlan::new(args.model_id, url, weights, key, embedding);
+    let plan = RevealPlan::new(model_id, url, weights, key, embedding);
     Ok(match of {
         RevealOf::Registration => plan,
         RevealOf::Update => plan.of_update(),
@@ -205,7 +218,7 @@ fn print(inner: &Wrapped, context: &Context) -> Result<()> {
     finish(inner)
 }
 
-fn finish(inner: &Wrapped) -> Result<()> {
+pub(super) fn finish(inner: &Wrapped) -> Result<()> {
     match inner.0.failure() {
         Some(failure) => Err(failure),
         None => Ok(()),
@@ -275,7 +288,7 @@ impl Report for UpdateReport {
     }
 }
 
-fn window(page: &mut Page, times: &CommitTimes) {
+pub(super) fn window(page: &mut Page, times: &CommitTimes) {
     page.painted(
         format!(
             "Committed in epoch {}; reveal it in epoch {}",
