@@ -6,6 +6,7 @@ mod crash;
 mod first_run;
 mod guide;
 mod memory;
+mod prepared;
 mod process;
 mod shapes;
 mod startup;

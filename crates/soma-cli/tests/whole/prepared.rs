@@ -1,0 +1,72 @@
+//! The short way: three commands, and each of them again.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::process::{Network, User, read, safetensors};
+
+const SOMA: u64 = 1_000_000_000;
+/// Fee of a commit in epoch 0 with a stake of 1 SOMA, and of a reveal.
+const FEES: u64 = 1_000 + 3 * 300 + SOMA / 2_000 + 1_000 + 2 * 300;
+
+#[test]
+fn prepare_commit_reveal_and_all_of_it_again() {
+    let files = tempfile::tempdir().unwrap();
+    let network = Network::temporary(files.path());
+    let user = User::of(&network);
+    user.json(&["-y", "wallet", "new", "--alias", "me"]);
+    user.json(&["faucet"]);
+    let length = user.json(&["status"])["embedding_dim"].as_u64().unwrap();
+    let numbers = vec![0.1; usize::try_from(length).unwrap()];
+    fs::write(user.path("embedding.json"), json!(numbers).to_string()).unwrap();
+    fs::write(user.path("weights.safetensors"), safetensors(7)).unwrap();
+
+    // The URL is that of a file which is there before its bytes are known.
+    let url = network.upload("short.enc", b"not yet");
+    let prepare = [
+        "model",
+        "prepare",
+        "--weights-file",
+        "weights.safetensors",
+        "--weights-url",
+        &url,
+        "--out",
+        "short.enc",
+        "--embedding-file",
+        "embedding.json",
+    ];
+    let prepared = user.json(&prepare);
+    let state = prepared["state_file"].as_str().unwrap().to_owned();
+    let key = read(state.as_ref());
+    let key: serde_json::Value = serde_json::from_slice(&key).unwrap();
+    let key = key["registration"]["decryption_key"].as_str().unwrap().to_owned();
+    assert!(!prepared.to_string().contains(&key), "the key stays in the state file");
+
+    // Nothing is paid while the host serves something else.
+    let commit =
+        ["model", "commit", "--prepared", "--stake-amount", "1", "--commission-rate", "1000"];
+    let before = user.balance();
+    let refused = user.refused(&commit, 1, "CheckFailed");
+    assert!(refused.contains("holds 7 bytes") && !refused.contains(&key), "{refused}");
+    assert_eq!(user.balance(), before);
+
+    assert_eq!(network.upload("short.enc", &read(&user.path("short.enc"))), url);
+    let first = user.json(&commit);
+    let again = user.json(&commit);
+    assert_eq!(first["inner"]["digest"], again["inner"]["digest"], "one stake");
+    assert_eq!(user.json(&["model", "status"])["models"][0]["next"], "wait");
+
+    user.refused(&["model", "reveal", "--prepared"], 1, "ModelRevealEpochMismatch");
+    user.json(&["localnet", "advance-epoch"]);
+    assert_eq!(user.json(&["model", "check", "--verify-url"])["ok"], true);
+    let revealed = user.json(&["model", "reveal", "--prepared", "--wait"]);
+    let again = user.json(&["model", "reveal", "--prepared"]);
+    assert_eq!(revealed["inner"]["digest"], again["inner"]["digest"]);
+    assert_eq!(before - user.balance(), SOMA + FEES);
+    let model = prepared["model_id"].as_str().unwrap();
+    assert_eq!(user.json(&["model", "info", model])["status"], "Active");
+    assert_eq!(user.json(&["model", "status"])["models"][0]["next"], "nothing");
+    let resumed = user.json(&["model", "resume"]);
+    assert_eq!(resumed["models"][0].get("revealed_epoch"), None, "nothing is left to do");
+}
