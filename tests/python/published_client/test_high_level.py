@@ -62,6 +62,13 @@ async def test_the_life_of_a_model(fresh):
         await fresh.deactivate_model(owner, model)
 
 
+async def test_only_validators_report(fresh):
+    owner = await funded(fresh)
+    for report in (fresh.report_model, fresh.undo_report_model):
+        with pytest.raises(RuntimeError, match="NotAValidator"):
+            await report(owner, "0x" + "ab" * 32)
+
+
 async def test_stake_is_an_amount_of_soma(fresh):
     owner = await funded(fresh)
     sealed, _ = SomaClient.encrypt_weights(b"weights")

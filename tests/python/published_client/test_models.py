@@ -102,6 +102,19 @@ async def test_refused_commits(client, change, name):
     assert await shannons(client, owner.address()) == 2 * SOMA - 1_000
 
 
+async def test_another_architecture(client):
+    """The builder asks the network for the version; here it is changed in the bytes."""
+    owner = await funded(client)
+    weights = "cd" * 32
+    tx = await client.build_commit_model(
+        owner.address(), new_id(), "ab" * 32, weights, SOMA, 0, new_id()
+    )
+    before, after = bytes(tx).split(bytes.fromhex(weights))
+    assert after[:8] == (1).to_bytes(8, "little")
+    tx = before + bytes.fromhex(weights) + (999).to_bytes(8, "little") + after[8:]
+    assert failure(await run(client, owner, tx)) == "ModelArchitectureVersionMismatch"
+
+
 async def test_an_id_in_use_is_refused(client):
     """Rule L-10 of the local network."""
     owner = await funded(client, coins=2)
@@ -203,7 +216,14 @@ async def test_commission_stake_and_deactivation(fresh):
 
 async def test_only_validators_report(client):
     owner = await funded(client)
-    if not hasattr(client, "report_model"):
-        return
-    with pytest.raises(RuntimeError, match="NotAValidator"):
-        await client.report_model(owner, new_id())
+    for build in (client.build_report_model, client.build_undo_report_model):
+        tx = await build(owner.address(), new_id())
+        assert failure(await run(client, owner, tx)) == "NotAValidator"
+
+
+async def test_files_are_not_relayed(client):
+    """The public network relays a model's file; ours leaves that to its host (out of scope)."""
+    with pytest.raises(RuntimeError, match="404"):
+        await client.fetch_model(new_id())
+    with pytest.raises(ValueError):
+        await client.fetch_model("not an id")

@@ -142,3 +142,64 @@ async def test_more_than_a_thousand_coins(fresh):
     # Base 3000, 401 objects written each time, value 4,000,000 at 10 bps each time.
     fees = 3 * (1_000 + 300 * 401 + 4_000)
     assert await shannons(fresh, address) == 2 * SOMA - fees
+
+
+async def test_what_a_transfer_did(client):
+    """Every field of the effects, of a transfer from the gas coin."""
+    owner, friend = await funded(client), Keypair.generate().address()
+    [coin] = await coins_of(client, owner.address())
+    tx = await client.build_transfer_coin(owner.address(), friend, coin, 5)
+    effects = await run(client, owner, tx)
+    [made] = await coins_of(client, friend)
+    [left] = await coins_of(client, owner.address())
+    assert effects.version == coin.version + 1 == made.version == left.version
+    assert effects.dependencies == [coin.previous_transaction]
+    assert made.previous_transaction == left.previous_transaction == effects.transaction_digest
+    assert effects.unchanged_shared_objects == []
+    changed = dict(effects.changed_objects)
+    assert list(changed) == sorted([made.id, left.id])
+    assert effects.changed_objects[effects.gas_object_index][0] == left.id == coin.id
+    mine, theirs = {"AddressOwner": owner.address()}, {"AddressOwner": friend}
+    assert changed[made.id] == {
+        "input_state": "NotExist",
+        "output_state": {"ObjectWrite": (made.digest, theirs)},
+        "id_operation": "Created",
+    }
+    assert changed[left.id] == {
+        "input_state": {"Exist": ((coin.version, coin.digest), mine)},
+        "output_state": {"ObjectWrite": (left.digest, mine)},
+        "id_operation": "None",
+    }
+    assert (made.data.object_type, left.data.object_type) == ("Coin", "Coin")
+    assert bytes(made.data.contents[32:]) == (5).to_bytes(8, "little")
+
+
+async def test_a_coin_that_is_used_up_is_deleted(client):
+    owner, friend = await funded(client), Keypair.generate().address()
+    [coin] = await coins_of(client, owner.address())
+    effects = await run(client, owner, await client.build_transfer_coin(owner.address(), friend, coin))
+    changed = dict(effects.changed_objects)
+    assert changed[coin.id]["output_state"] == "NotExist"
+    assert changed[coin.id]["id_operation"] == "Deleted"
+    assert len(changed) == 2
+    with pytest.raises(RuntimeError):
+        await client.get_object(coin.id)
+
+
+async def test_a_coin_too_small_to_pay(client):
+    owner = await funded(client)
+    address = owner.address()
+    [coin] = await coins_of(client, address)
+    tx = await client.build_pay_coins(address, [address], [500], [coin])
+    assert (await run(client, owner, tx)).status == "Success"
+    [dust] = [one for one in await coins_of(client, address) if one.id != coin.id]
+    before = await shannons(client, address)
+    effects = await run(client, owner, await client.build_transfer_coin(address, address, dust, 1, dust))
+    assert failure(effects) == "InsufficientGas"
+    assert effects.changed_objects == []
+    assert await shannons(client, address) == before
+
+
+async def test_an_unknown_transaction(client):
+    with pytest.raises(RuntimeError, match="not found"):
+        await client.get_transaction("1" * 32)

@@ -106,7 +106,10 @@ async def test_objects(client):
     assert (same.id, same.version, same.digest) == (coin.id, coin.version, coin.digest)
     old = await client.get_object_with_version(coin.id, coin.version)
     assert old.digest == coin.digest
-    assert await client.list_owned_objects(keypair.address(), object_type="staked_soma") == []
+    for empty in ("staked_soma", "target", "challenge", "system_state"):
+        assert await client.list_owned_objects(keypair.address(), object_type=empty) == []
+    with pytest.raises(ValueError, match="Unknown object type"):
+        await client.list_owned_objects(keypair.address(), object_type="nonsense")
     with pytest.raises(RuntimeError):
         await client.get_object(ZERO_ID)
     with pytest.raises(RuntimeError):
@@ -124,7 +127,12 @@ async def test_old_versions_stay_readable(client):
 
 
 async def test_targets_and_challenges_are_empty(client):
-    assert await client.get_targets() == []
+    if HIGH_LEVEL:
+        assert await client.get_targets() == []
+    else:
+        # A known fault of 0.1.4: it asks for a field that the network has renamed.
+        with pytest.raises(RuntimeError, match="invalid read_mask path: miner"):
+            await client.get_targets()
     assert not hasattr(await client.list_challenges(), "challenges")
     with pytest.raises(RuntimeError):
         await client.get_challenge(ZERO_ID)
