@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("features", powerset::run),
     ("licences and bans", licences::run),
     ("conformance", own_conformance),
+    ("large registry", large_registry),
     ("published client", python::published_client),
     ("fuzz targets", fuzz::run),
 ];
@@ -126,6 +127,33 @@ fn own_conformance() -> Outcome {
     cargo(&["build", "--locked", "--package", "soma-cli"])?;
     let binary = soma_binary();
     conformance(&["--own", binary.to_str().ok_or("the target folder's name is not text")?])
+}
+
+/// Answers must stay small on a network with many models.
+fn large_registry() -> Outcome {
+    cargo(&["build", "--locked", "--package", "soma-cli", "--package", "soma-tests", "--bins"])?;
+    let folder = target_dir().join("debug");
+    show(
+        Command::new(folder.join("registry"))
+            .arg("--soma")
+            .arg(folder.join("soma"))
+            .args(["--models", "500"])
+            .current_dir(root()),
+    )
+}
+
+/// Times commands on a network with 20,000 models, in the release profile.
+pub(crate) fn bench_registry() -> Outcome {
+    let packages = ["--package", "soma-cli", "--package", "soma-tests", "--bins"];
+    cargo(&[&["build", "--release", "--locked"][..], &packages].concat())?;
+    let folder = target_dir().join("release");
+    show(
+        Command::new(folder.join("registry"))
+            .arg("--soma")
+            .arg(folder.join("soma"))
+            .args(["--models", "20000", "--embedding-dim", "16", "--time"])
+            .current_dir(root()),
+    )
 }
 
 fn print_report(report: &[(&str, bool, Duration)]) {
