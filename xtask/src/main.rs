@@ -17,7 +17,7 @@ usage: cargo xtask <task>
   codegen [--check]         write the gRPC code of soma-proto; with --check, fail if it differs
   conformance --rpc URL [--faucet URL] [--admin URL] [--reference]
                             check a node, one line per check
-  bench-registry                    time commands on a network with 20,000 models
+  bench-registry            time commands on a network with 20,000 models
   bench-peers [--help]      time `soma weights` beside what a user would run otherwise";
 
 fn main() -> ExitCode {

@@ -221,10 +221,7 @@ fn pool_owner(answer: &ext::GetPoolResponse) -> Result<Option<PoolOwner>> {
 }
 
 fn status(read: Answer, text: Option<&str>) -> Result<ModelStatus> {
-    let text = read.need("status", text)?;
-    [ModelStatus::Active, ModelStatus::Committed, ModelStatus::Inactive]
-        .into_iter()
-        .find(|status| status.chain_state() == text)
+    ModelStatus::from_chain_state(read.need("status", text)?)
         .ok_or_else(|| read.malformed("status", "expected active, pending or inactive"))
 }
 

@@ -105,7 +105,9 @@ async def test_rewards_of_a_whole_epoch():
         tx = await client.build_withdraw_stake(owner.address(), receipt)
         effects = await run(client, owner, tx)
         assert (effects.executed_epoch, effects.transaction_fee.total_fee) == (2, 401_900)
-        # The emission for stake over two epochs on the pool of 20,000 SOMA, less 2 % commission.
+        # Shares bought at the rate of epoch 1 and sold at that of epoch 2. Epoch 0 hands out 70 % of
+        # 1,370 SOMA and of its fees, 2,001,600 for the faucet and 501,900 for the stake, less 2 %
+        # commission; epoch 1 of the emission alone. Without those fees it would be 1,044,838,739.
         assert await shannons(client, owner.address()) == SOMA - 501_900 + 1_044_838_736 - 401_900
         assert await client.list_owned_objects(owner.address(), object_type="staked_soma") == []
     finally:

@@ -1,12 +1,11 @@
 //! `soma.ext.RegistryService`: single models and pools, without the rest of
 //! the system state. An addition of this node.
 
-use soma_proto::grpc::convert::parse_address;
-use soma_proto::grpc::convert::parse_object_id;
+use soma_proto::grpc::convert::{model_summary, parse_address, parse_object_id};
 use soma_proto::grpc::ext;
 use soma_proto::grpc::ext::registry_service_server::RegistryService;
 use soma_proto::grpc::status::Violation;
-use soma_proto::system_state::{Model, ModelStatus, SystemStateV1};
+use soma_proto::system_state::{ModelStatus, SystemStateV1};
 use soma_proto::{Address, ObjectId};
 use tonic::{Request, Response, Status};
 
@@ -64,7 +63,7 @@ impl RegistryService for Node {
                 next_page_token = Some(token(model.status(), &id));
                 break;
             }
-            models.push(summary(&id, &model));
+            models.push(model_summary(&id, &model));
         }
         let state = state(&snapshot)?;
         Ok(Response::new(ext::ListModelsResponse {
@@ -108,35 +107,14 @@ fn id(text: Option<&str>, field: &str) -> Result<ObjectId, Violation> {
     parse_object_id(text).map_err(|error| Violation::invalid(field, error.to_string()))
 }
 
-const STATUSES: [ModelStatus; 3] =
-    [ModelStatus::Active, ModelStatus::Committed, ModelStatus::Inactive];
-
 fn status(word: &str) -> Result<ModelStatus, Violation> {
-    STATUSES
-        .into_iter()
-        .find(|status| status.chain_state() == word)
+    ModelStatus::from_chain_state(word)
         .ok_or_else(|| Violation::invalid("status", "expected active, pending or inactive"))
-}
-
-fn summary(id: &ObjectId, model: &Model) -> ext::ModelSummary {
-    let pool = &model.staking_pool;
-    ext::ModelSummary {
-        model_id: Some(id.to_string()),
-        owner: Some(model.owner.to_string()),
-        status: Some(model.status().chain_state().to_owned()),
-        architecture_version: Some(model.architecture_version),
-        commission_rate: Some(model.commission_rate),
-        commit_epoch: Some(model.commit_epoch),
-        stake_balance: Some(pool.soma_balance),
-        has_pending_update: Some(model.pending_update.is_some()),
-        staking_pool_id: Some(pool.id.to_string()),
-        update_commit_epoch: model.pending_update.map(|update| update.commit_epoch),
-    }
 }
 
 /// State and id of the first model of the next page.
 fn token(status: ModelStatus, id: &ObjectId) -> Vec<u8> {
-    let state = STATUSES.iter().position(|known| *known == status).unwrap_or_default();
+    let state = ModelStatus::ALL.iter().position(|known| *known == status).unwrap_or_default();
     let mut token = vec![state as u8];
     token.extend_from_slice(id.as_bytes());
     token
@@ -148,7 +126,7 @@ fn read_token(
 ) -> Result<(ModelStatus, ObjectId), Violation> {
     let violation = || Violation::invalid("page_token", "not a token of this list");
     let (state, id) = token.split_first().ok_or_else(violation)?;
-    let status = *STATUSES.get(usize::from(*state)).ok_or_else(violation)?;
+    let status = *ModelStatus::ALL.get(usize::from(*state)).ok_or_else(violation)?;
     if only.is_some_and(|only| only != status) {
         return Err(violation());
     }

@@ -90,6 +90,14 @@ pub enum ModelStatus {
 }
 
 impl ModelStatus {
+    /// All of them, in the order of lists.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Committed, Self::Inactive];
+
+    /// Reads the registry's own word; nothing for another one.
+    pub fn from_chain_state(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.chain_state() == word)
+    }
+
     /// The registry's own word: `active`, `pending` or `inactive`.
     pub const fn chain_state(self) -> &'static str {
         match self {

@@ -235,7 +235,7 @@ impl SomaClient {
                 let text = format!("the transaction's sender is {sender}, the signer is {signer}");
                 return Err(Error::argument(text).into());
             }
-            Submission::Data(data)
+            Submission::Data(Box::new(data))
         } else {
             return Err(PyTypeError::new_err("submit takes a TransactionRequest or bytes"));
         };
@@ -254,7 +254,7 @@ impl SomaClient {
                 }
                 Submission::Data(data) => {
                     let (key, what) = (signer.key(node).await?, data.kind().name());
-                    step::send(node, &key, data, what).await?
+                    step::send(node, &key, *data, what).await?
                 }
             };
             effects(&executed.effects)
@@ -292,9 +292,10 @@ impl SomaClient {
         owner: Option<Account>,
         status: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let mut filter = ModelFilter::default();
-        filter.owner = owner.map(|owner| owner.0);
-        filter.status = status.map(model_status).transpose()?;
+        let filter = ModelFilter {
+            owner: owner.map(|owner| owner.0),
+            status: status.map(model_status).transpose()?,
+        };
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
             let list = soma_model::info::List::new(&services.node.models(&filter).await?);
@@ -351,7 +352,7 @@ impl SomaClient {
 
 enum Submission {
     Request(Box<TransactionRequest>),
-    Data(TransactionData),
+    Data(Box<TransactionData>),
 }
 
 impl SomaClient {

@@ -100,8 +100,7 @@ impl Purse {
     /// The first coin of the owner that the kind names.
     fn named(&self, kind: &TransactionKind) -> Option<&Coin> {
         let inputs = kind.owned_inputs();
-        let first = inputs.iter().find_map(|input| self.coin(input.id()));
-        first
+        inputs.iter().find_map(|input| self.coin(input.id()))
     }
 
     fn coin(&self, id: ObjectId) -> Option<&Coin> {

@@ -5,5 +5,5 @@ mod failure;
 mod kind;
 mod model;
 
+pub use self::model::model_summary;
 pub(crate) use self::model::registry_message;
-pub use self::model::{model_status, model_summary};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::dialect::{Model, ModelRegistry, ModelStatus, PendingModelUpdate};
+use crate::dialect::{Model, ModelRegistry, PendingModelUpdate};
 use crate::grpc::convert::{
-    At as _, address, id_key, invalid, map, masked, message, optional, read_fields, reporters,
+    At as _, address, id_key, map, masked, message, optional, read_fields, reporters,
     reports_message, value,
 };
 use crate::grpc::mask::MaskTree;
@@ -195,17 +195,6 @@ pub fn model_summary(id: &ObjectId, model: &Model) -> ext::ModelSummary {
         staking_pool_id: Some(model.staking_pool.id.to_string()),
         update_commit_epoch: model.pending_update.map(|update| update.commit_epoch),
     }
-}
-
-/// Reads `active`, `pending` or `inactive`.
-///
-/// # Errors
-/// [`Error::Field`] for another word.
-pub fn model_status(word: &str) -> Result<ModelStatus> {
-    [ModelStatus::Active, ModelStatus::Committed, ModelStatus::Inactive]
-        .into_iter()
-        .find(|status| status.chain_state() == word)
-        .ok_or_else(|| invalid("expected active, pending or inactive"))
 }
 
 /// A commitment of 32 raw bytes.

@@ -34,7 +34,7 @@ pub use self::transaction::{
     execute_request, signed_transaction, simulated_transaction, transaction_message,
     transaction_request,
 };
-pub use crate::dialect::grpc::{model_status, model_summary};
+pub use crate::dialect::grpc::model_summary;
 
 pub(crate) use self::read::{
     At, MISSING, address, each, invalid, list, message, object_id, optional, text, timestamp_ms,
