@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::context::{Context, block_on, client};
 use crate::error::Result;
-use crate::interrupt::interrupted;
+use crate::interrupt::Interrupts;
 use crate::output::page::GREEN;
 use crate::output::{Page, Report};
 
@@ -126,13 +126,14 @@ async fn knock(url: &str) -> bool {
 
 async fn serve(args: ServeArgs, context: &Context) -> Result<()> {
     let address = SocketAddr::new(args.host, args.port);
+    let mut interrupts = Interrupts::listen()?;
     let host = FileHost::start(&args.dir, address, Uploads::Allowed).await?;
     context.out.print_line(&ServeReport {
         url: host.url(),
         dir: host.directory().to_owned(),
         pid: std::process::id(),
     })?;
-    interrupted().await?;
+    interrupts.next().await?;
     host.stop().await;
     Ok(())
 }

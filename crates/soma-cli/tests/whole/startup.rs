@@ -31,6 +31,15 @@ fn it_answers_soon_and_stops_cleanly() {
     assert!(!std::path::Path::new(&state).exists());
 }
 
+/// Whoever reads that it is ready may stop it in the same instant.
+#[test]
+fn it_stops_cleanly_as_soon_as_it_is_ready() {
+    for round in 0..20 {
+        let (code, told) = Network::start(&["--force-regenesis"]).stop();
+        assert_eq!(code, Some(0), "round {round}: {told}");
+    }
+}
+
 #[test]
 fn a_small_network() {
     let network = Network::start(&["--force-regenesis", "--small-model"]);

@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::error::{Failure, Result};
-use crate::interrupt::interrupted;
+use crate::interrupt::Interrupts;
 
 /// Register a model on an embedded network, from the file to the reveal.
 ///
@@ -36,9 +36,10 @@ pub(crate) fn run(args: DemoArgs, context: &Context) -> Result<()> {
         .build()
         .map_err(|e| Failure::new("System", format!("cannot start: {e}")))?;
     runtime.block_on(async {
+        let mut interrupts = Interrupts::listen()?;
         tokio::select! {
             told = story::tell(args.weights, context.out) => told,
-            _ = interrupted() => Err(Failure::new("Aborted", "interrupted; nothing is left behind")),
+            _ = interrupts.next() => Err(Failure::new("Aborted", "interrupted; nothing is left behind")),
         }
     })
 }

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 use super::args::FaucetArgs;
 use crate::context::{Context, client};
 use crate::error::{Failure, Result, with_causes};
-use crate::interrupt::interrupted;
+use crate::interrupt::Interrupts;
 use crate::logging;
 use crate::output::page::GREEN;
 use crate::output::{Page, Report, format};
@@ -41,6 +41,7 @@ pub(super) async fn run(args: FaucetArgs, context: &Context) -> Result<()> {
             .with_hint("choose another port with --port")
     })?;
     let address = listener.local_addr().unwrap_or(address);
+    let mut interrupts = Interrupts::listen()?;
     let purse = Purse {
         client,
         key: Mutex::new(key),
@@ -59,7 +60,7 @@ pub(super) async fn run(args: FaucetArgs, context: &Context) -> Result<()> {
     tonic::transport::Server::builder()
         .add_service(FaucetServer::new(purse))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener), async {
-            let _ = interrupted().await;
+            let _ = interrupts.next().await;
         })
         .await
         .map_err(|e| Failure::from_error("System", &e))

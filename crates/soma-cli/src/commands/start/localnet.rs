@@ -11,7 +11,7 @@ use soma_wallet::ConfigDir;
 use super::args::LocalnetArgs;
 use crate::context::Context;
 use crate::error::Result;
-use crate::interrupt::interrupted;
+use crate::interrupt::Interrupts;
 use crate::logging;
 use crate::output::page::GREEN;
 use crate::output::{Page, Report, format};
@@ -20,6 +20,7 @@ use crate::output::{Page, Report, format};
 pub(super) async fn run(args: LocalnetArgs, context: &Context) -> Result<()> {
     logging::start(Some(args.log_level.as_str()));
     let mut network = LocalNet::start(config(args)?).await?;
+    let mut interrupts = Interrupts::listen()?;
     for warning in network.warnings() {
         context.out.warn(warning);
     }
@@ -27,7 +28,7 @@ pub(super) async fn run(args: LocalnetArgs, context: &Context) -> Result<()> {
     context.out.print_line(&report)?;
     let ended = tokio::select! {
         ended = network.wait() => ended.map_err(Into::into),
-        interrupted = interrupted() => interrupted,
+        interrupted = interrupts.next() => interrupted,
     };
     let stopped = network.shutdown().await;
     ended?;
