@@ -75,3 +75,11 @@ async def test_stake_is_an_amount_of_soma(fresh):
     await fresh.commit_model(owner, URL, sealed, 0, stake_amount=1.25)
     fee = 1_000 + 900 + 125 * SOMA // 100 * 5 // 10_000
     assert await shannons(fresh, owner.address()) == 2 * SOMA - 125 * SOMA // 100 - fee
+
+
+async def test_fees_fall_on_an_idle_network(fresh):
+    seen = []
+    for _ in range(5):
+        seen.append((await fresh.get_latest_system_state()).parameters.value_fee_bps)
+        await fresh.advance_epoch()
+    assert seen == [10, 9, 8, 7, 7]

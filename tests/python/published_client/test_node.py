@@ -63,16 +63,6 @@ async def test_waiting_for_the_next_epoch(fresh):
         await fresh.wait_for_next_epoch(1.5)
 
 
-async def test_fees_fall_on_an_idle_network(fresh):
-    if not HIGH_LEVEL:
-        return
-    seen = []
-    for _ in range(5):
-        seen.append((await fresh.get_latest_system_state()).parameters.value_fee_bps)
-        await fresh.advance_epoch()
-    assert seen == [10, 9, 8, 7, 7]
-
-
 async def test_checkpoints(client):
     before = (await client.get_latest_checkpoint()).data.sequence_number
     await funded(client)
