@@ -144,14 +144,24 @@ fn large_registry() -> Outcome {
 
 /// Times commands on a network with 20,000 models, in the release profile.
 pub(crate) fn bench_registry() -> Outcome {
+    bench("registry", &["--models", "20000", "--embedding-dim", "16", "--time"])
+}
+
+/// Times the start of a network and the demonstration, in the release profile.
+pub(crate) fn bench_startup() -> Outcome {
+    bench("startup", &[])
+}
+
+/// Runs a measuring program of the `tests` crate on the released `soma`.
+fn bench(program: &str, options: &[&str]) -> Outcome {
     let packages = ["--package", "soma-cli", "--package", "soma-tests", "--bins"];
     cargo(&[&["build", "--release", "--locked"][..], &packages].concat())?;
     let folder = target_dir().join("release");
     show(
-        Command::new(folder.join("registry"))
+        Command::new(folder.join(program))
             .arg("--soma")
             .arg(folder.join("soma"))
-            .args(["--models", "20000", "--embedding-dim", "16", "--time"])
+            .args(options)
             .current_dir(root()),
     )
 }

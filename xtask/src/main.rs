@@ -18,6 +18,7 @@ usage: cargo xtask <task>
   conformance --rpc URL [--faucet URL] [--admin URL] [--reference]
                             check a node, one line per check
   bench-registry            time commands on a network with 20,000 models
+  bench-startup             time the start of a network and the demonstration
   bench-peers [--help]      time `soma weights` beside what a user would run otherwise";
 
 fn main() -> ExitCode {
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ["ci", ..] => ci::run(&arguments[1..]),
         ["conformance", options @ ..] => ci::conformance(options),
         ["bench-registry"] => ci::bench_registry(),
+        ["bench-startup"] => ci::bench_startup(),
         ["bench-peers", options @ ..] => bench_peers::run(options),
         _ => Err(USAGE.into()),
     };

@@ -12,7 +12,9 @@ mod report;
 
 use std::process::ExitCode;
 
-use crate::node::{Node, OwnNetwork, Target};
+use soma_tests::OwnNetwork;
+
+use crate::node::{Node, Target};
 use crate::report::Report;
 
 const USAGE: &str = "usage: conformance --rpc URL [--faucet URL] [--admin URL] [--reference]
@@ -48,8 +50,15 @@ fn target() -> Result<(Target, Option<OwnNetwork>), Box<dyn std::error::Error>> 
         let mut value = || words.next().ok_or(USAGE);
         match word.as_str() {
             "--own" => {
-                let own = OwnNetwork::start(&value()?)?;
-                return Ok((own.target.clone(), Some(own)));
+                let flags = ["--epoch-duration-ms", "86400000", "--embedding-dim", "4"];
+                let own = OwnNetwork::start(&value()?, &flags)?;
+                let target = Target {
+                    rpc: own.url("rpc_url")?,
+                    faucet: Some(own.url("faucet_url")?),
+                    admin: Some(own.url("admin_url")?),
+                    reference: false,
+                };
+                return Ok((target, Some(own)));
             }
             "--rpc" => target.rpc = value()?,
             "--faucet" => target.faucet = Some(value()?),

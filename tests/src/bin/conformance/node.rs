@@ -1,8 +1,5 @@
 //! The node under test: raw clients, as any program would use them.
 
-use std::process::{Child, Command, Stdio};
-
-use serde_json::Value;
 use soma_proto::grpc::mask::field_mask;
 use soma_proto::grpc::pb;
 use soma_proto::grpc::pb::ledger_service_client::LedgerServiceClient;
@@ -68,45 +65,5 @@ impl Node {
             .system_state
             .and_then(|state| state.epoch)
             .ok_or_else(|| Status::internal("system state without epoch"))
-    }
-}
-
-/// A network of our own in a process of its own, ended on drop.
-pub(crate) struct OwnNetwork {
-    process: Child,
-    pub(crate) target: Target,
-}
-
-impl OwnNetwork {
-    /// Starts `soma start localnet` on free ports and waits until it is ready.
-    pub(crate) fn start(binary: &str) -> Result<Self, Box<dyn std::error::Error>> {
-        let mut process = Command::new(binary)
-            .args(["start", "localnet", "--force-regenesis", "--json"])
-            .args(["--epoch-duration-ms", "86400000", "--embedding-dim", "4"])
-            .args(["--fullnode-rpc-port", "0", "--with-faucet=127.0.0.1:0"])
-            .args(["--scoring-port", "0", "--admin-port", "0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut line = String::new();
-        let stdout = process.stdout.as_mut().ok_or("the network has no output")?;
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
-        let ready: Value = serde_json::from_str(&line)?;
-        let url = |name: &str| ready[name].as_str().map(str::to_owned);
-        let target = Target {
-            rpc: url("rpc_url").ok_or("the network did not name its URL")?,
-            faucet: url("faucet_url"),
-            admin: url("admin_url"),
-            reference: false,
-        };
-        Ok(Self { process, target })
-    }
-}
-
-impl Drop for OwnNetwork {
-    fn drop(&mut self) {
-        // Nothing is kept, so nothing needs an orderly end.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
