@@ -57,6 +57,14 @@ impl fmt::Debug for Output<'_> {
 }
 
 /// An open output. Dropped without [`Sink::finish`], it leaves nothing behind.
+/// Bytes handed to a file at a time.
+///
+/// File systems with large folios take one block of the page cache per call. Blocks
+/// of a megabyte are rare in memory that has been in use for a while, and a virtual
+/// machine may have given them back to its host: getting one then costs up to ten
+/// times what copying into it does. 128 KiB is what `cat` and `cp` write.
+const WRITE_LEN: usize = 128 << 10;
+
 pub(crate) struct Sink<'a> {
     name: String,
     written: u64,
@@ -71,7 +79,9 @@ enum Target<'a> {
 impl Sink<'_> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let result = match &mut self.target {
-            Target::Temporary { file, .. } => file.as_file_mut().write_all(bytes),
+            Target::Temporary { file, .. } => {
+                bytes.chunks(WRITE_LEN).try_for_each(|slice| file.as_file_mut().write_all(slice))
+            }
             Target::Writer(writer) => writer.write_all(bytes),
         };
         result.map_err(|source| Error::Write {
