@@ -55,12 +55,6 @@ impl FromStr for WeightsUrl {
     }
 }
 
-impl From<url::Url> for WeightsUrl {
-    fn from(url: url::Url) -> Self {
-        Self(url)
-    }
-}
-
 impl fmt::Display for WeightsUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
