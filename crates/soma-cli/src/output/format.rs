@@ -3,19 +3,11 @@
 use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
-use soma_proto::{Amount, SHANNONS_PER_SOMA};
+use soma_proto::Amount;
 
-/// An amount in text: in full below 1,000 SOMA, above with two decimals (cut,
-/// not rounded) and a letter.
+/// An amount in text.
 pub(crate) fn soma(shannons: u64) -> String {
-    let whole = shannons / SHANNONS_PER_SOMA;
-    let (unit, letter) = match whole {
-        0..1_000 => return Amount::from_shannons(shannons).to_string(),
-        1_000..1_000_000 => (1_000, 'K'),
-        1_000_000..1_000_000_000 => (1_000_000, 'M'),
-        _ => (1_000_000_000, 'B'),
-    };
-    format!("{}.{:02}{letter} SOMA", whole / unit, whole % unit * 100 / unit)
+    Amount::from_shannons(shannons).to_short_string()
 }
 
 /// An amount that moves: in SOMA, the exact shannons beside it.
