@@ -29,13 +29,12 @@ pub enum Error {
         /// The object.
         id: ObjectId,
     },
-    /// Stored money does not add up to a number that fits.
-    #[error("stored money does not add up: {total} shannons in all, expected {expected}")]
-    Unbalanced {
+    /// Stored money is more than 64 bits hold. Any smaller sum is taken as it is:
+    /// compare it with the supply of the chain, [`Supply::total`](crate::Supply::total).
+    #[error("stored objects and pools hold {total} shannons in all, more than 64 bits count")]
+    Overflow {
         /// Shannons found.
         total: u128,
-        /// Shannons there must be.
-        expected: u128,
     },
     /// A stored commitment is not the compressed form of a group element.
     #[error("the stored live-object-set commitment is not a point of the group")]

@@ -67,7 +67,7 @@ impl Ledger {
     /// they are equal, nothing of the system state was lost.
     ///
     /// # Errors
-    /// [`Error::UnexpectedObject`] if an id stands twice; [`Error::Unbalanced`]
+    /// [`Error::UnexpectedObject`] if an id stands twice; [`Error::Overflow`]
     /// if all money together is more than a `u64` holds.
     pub fn restore(parts: Parts) -> Result<Self> {
         let Parts {
@@ -97,12 +97,11 @@ impl Ledger {
         }
         let state = State::new(fields, state_version, state_previous_transaction);
         let ledger = Self { objects: by_id, state, counters };
-        match ledger.supply().total() {
-            total if total > u128::from(u64::MAX) => {
-                Err(Error::Unbalanced { total, expected: u128::from(genesis::TOTAL_SUPPLY) })
-            }
-            _ => Ok(ledger),
+        let total = ledger.supply().total();
+        if total > u128::from(u64::MAX) {
+            return Err(Error::Overflow { total });
         }
+        Ok(ledger)
     }
 
     /// Executes a transaction.

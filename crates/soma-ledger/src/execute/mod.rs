@@ -245,3 +245,58 @@ fn own_coins(ledger: &Ledger, data: &TransactionData) -> Vec<ObjectRef> {
 fn pretend_coin(owner: Address) -> Object {
     Object::coin(PRETEND_COIN_ID, 1, PRETEND_BALANCE, owner, TransactionDigest::ZERO)
 }
+
+#[cfg(test)]
+mod tests {
+    use soma_proto::KeyPair;
+    use soma_proto::bls::BlsKeyPair;
+
+    use super::*;
+    use crate::{GenesisConfig, GenesisValidator};
+
+    /// The checks let no such transaction through; execution does not rely on
+    /// them.
+    #[test]
+    fn objects_of_others_are_not_touched() {
+        let [alice, bob, validator] = [1, 2, 3].map(|n| KeyPair::from_bytes([n; 32]));
+        let public_key = validator.public_key();
+        let protocol_key = BlsKeyPair::from_bytes(&[4; 32]).expect("a scalar");
+        let address = public_key.address();
+        let validators =
+            vec![GenesisValidator::new(address, &protocol_key, public_key, public_key)];
+        let accounts = [alice.address(), bob.address()];
+        let config = GenesisConfig::local(0, &accounts, None, validators);
+        let (mut ledger, _) = Ledger::genesis(&config).expect("a genesis");
+
+        let recipient = alice.address();
+        let coin = ledger.coins_of(&bob.address())[0].reference();
+        let receipt = ledger.objects().find(|object| object.as_staked_soma().is_some());
+        let staked_soma = receipt.expect("the validator's").reference();
+        let amount = Some(1000);
+        let kinds = [
+            TransactionKind::TransferCoin { coin, amount, recipient },
+            TransactionKind::PayCoins {
+                coins: vec![coin],
+                amounts: Some(vec![1000]),
+                recipients: vec![recipient],
+            },
+            TransactionKind::TransferObjects { objects: vec![coin], recipient },
+            TransactionKind::AddStake { address, coin_ref: coin, amount },
+            TransactionKind::AddStakeToModel { model_id: ObjectId::ZERO, coin_ref: coin, amount },
+            TransactionKind::WithdrawStake { staked_soma },
+        ];
+        let theirs = [coin, staked_soma].map(|reference| ledger.object(&reference.id()).cloned());
+        for kind in kinds {
+            let name = kind.name();
+            let gas = ledger.coins_of(&alice.address())[0].reference();
+            let done = apply(
+                &mut ledger,
+                &TransactionData::new(kind, alice.address(), vec![gas]).sign(&alice),
+            );
+            let failure = done.effects.failure().map(ExecutionFailure::name);
+            assert_eq!(failure, Some("InvalidOwnership"), "{name}");
+        }
+        let after = [coin, staked_soma].map(|reference| ledger.object(&reference.id()).cloned());
+        assert_eq!(after, theirs);
+    }
+}

@@ -250,6 +250,97 @@ fn merged_coin_is_gone_for_the_kind() {
     assert_eq!(world.balance(a), Some(2 * SOMA - 1000));
 }
 
+/// Gas is A and B, so B is merged into A before anything else (L-4).
+#[test]
+fn payments_skip_merged_coins() {
+    struct Case {
+        /// Indices into A, B and a third coin.
+        coins: &'static [usize],
+        amounts: Option<u64>,
+        paid: u64,
+        /// What A, B and the third coin hold afterwards.
+        left: [Option<u64>; 3],
+        fees: (u64, u64, u64),
+    }
+    let cases = [
+        // A holds 5 003 000 after merging and 5 002 000 after the base fee.
+        Case {
+            coins: &[0, 1],
+            amounts: Some(2_000_000),
+            paid: 2_000_000,
+            left: [Some(2_999_400), None, Some(10_000)],
+            fees: (1000, 600, 2000),
+        },
+        // Of the merged sum, of which 3 000 are B's, 5 003 are the value fee.
+        Case {
+            coins: &[0, 1],
+            amounts: None,
+            paid: 4_996_397,
+            left: [None, None, Some(10_000)],
+            fees: (1000, 600, 5003),
+        },
+        Case {
+            coins: &[1, 0, 2],
+            amounts: Some(2_000_000),
+            paid: 2_000_000,
+            left: [Some(3_009_400), None, None],
+            fees: (1000, 600, 2000),
+        },
+        Case {
+            coins: &[1, 2, 0],
+            amounts: None,
+            paid: 5_006_387,
+            left: [None, None, None],
+            fees: (1000, 600, 5013),
+        },
+        // The third coin alone pays: of what B held nothing counts.
+        Case {
+            coins: &[1, 2],
+            amounts: Some(9000),
+            paid: 9000,
+            left: [Some(5_001_091), None, Some(1000)],
+            fees: (1000, 900, 9),
+        },
+        Case {
+            coins: &[1, 2],
+            amounts: None,
+            paid: 10_000,
+            left: [Some(5_001_390), None, Some(10_000)],
+            fees: (1000, 600, 10),
+        },
+    ];
+    for Case { coins, amounts, paid, left, fees: expected } in cases {
+        let mut world = World::new();
+        let all = [5_000_000, 3000, 10_000].map(|balance| world.coin(ALICE, balance));
+        let kind = TransactionKind::PayCoins {
+            coins: coins.iter().map(|index| world.at(all[*index])).collect(),
+            amounts: amounts.map(|amount| vec![amount]),
+            recipients: vec![address(BOB)],
+        };
+        let done = world.send(ALICE, kind, &all[..2]);
+        assert_success(&done);
+        assert_eq!(fees(&done), expected, "{coins:?} {amounts:?}");
+        assert_eq!(all.map(|coin| world.balance(coin)), left, "{coins:?} {amounts:?}");
+        let received: Vec<_> =
+            world.ledger.coins_of(&address(BOB)).iter().map(|coin| coin.coin_balance()).collect();
+        assert_eq!(received, [Some(paid)], "{coins:?} {amounts:?}");
+    }
+}
+
+/// Nothing is left to pay with if all listed coins were merged.
+#[test]
+fn payments_from_merged_coins_alone_fail() {
+    for amounts in [Some(vec![1]), None] {
+        let mut world = World::new();
+        let (a, b) = (world.coin(ALICE, SOMA), world.coin(ALICE, SOMA));
+        let (coins, recipients) = (vec![world.at(b)], vec![address(BOB)]);
+        let kind = TransactionKind::PayCoins { coins, amounts, recipients };
+        let done = world.send(ALICE, kind, &[a, b]);
+        assert_failed(&done, "InsufficientCoinBalance");
+        assert_eq!(world.balance(a), Some(2 * SOMA - 1000));
+    }
+}
+
 #[test]
 fn sums_beyond_64_bits_are_refused() {
     let mut world = World::new();

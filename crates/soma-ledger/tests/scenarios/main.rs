@@ -8,5 +8,7 @@ mod epochs;
 mod faucet;
 mod gas;
 mod models;
+mod rejections;
+mod restore;
 mod staking;
 mod world;

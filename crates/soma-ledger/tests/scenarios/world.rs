@@ -37,6 +37,8 @@ pub(crate) const FAUCET: u8 = 90;
 pub(crate) struct World {
     pub(crate) ledger: Ledger,
     coins: u64,
+    /// Shannons in coins that came out of nothing.
+    minted: u128,
 }
 
 pub(crate) fn key(number: u8) -> KeyPair {
@@ -68,7 +70,7 @@ impl World {
         let mut config = GenesisConfig::local(0, &accounts, faucet, validators);
         config.parameters.target_embedding_dim = DIM as u64;
         let (ledger, _) = Ledger::genesis(&config).expect("a genesis");
-        Self { ledger, coins: 0 }
+        Self { ledger, coins: 0, minted: 0 }
     }
 
     /// Validators with these stakes in SOMA, no commission, in the order of
@@ -100,18 +102,23 @@ impl World {
 
     /// Takes the ledger apart, changes it, and puts it together again.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Parts)) {
+        let mut parts = self.parts();
+        change(&mut parts);
+        self.ledger = Ledger::restore(parts).expect("consistent parts");
+    }
+
+    /// The ledger taken apart.
+    pub(crate) fn parts(&self) -> Parts {
         let ledger = &self.ledger;
         let models = ledger.system_state().model_registry.iter();
-        let mut parts = Parts {
+        Parts {
             objects: ledger.objects().cloned().collect(),
             skeleton: ledger.skeleton(),
             models: models.map(|(id, model)| (*id, model.clone())).collect(),
             state_version: ledger.state_reference().version(),
             state_previous_transaction: ledger.state_previous_transaction(),
             counters: *ledger.counters(),
-        };
-        change(&mut parts);
-        self.ledger = Ledger::restore(parts).expect("consistent parts");
+        }
     }
 
     /// Gives somebody a coin out of nothing.
@@ -122,6 +129,7 @@ impl World {
     /// The same in a given version.
     pub(crate) fn coin_at(&mut self, owner: u8, balance: u64, version: u64) -> ObjectId {
         self.coins += 1;
+        self.minted += u128::from(balance);
         let mut bytes = [0xc0; 32];
         bytes[24..].copy_from_slice(&self.coins.to_be_bytes());
         let id = ObjectId::new(bytes);
@@ -210,6 +218,12 @@ impl World {
 
     pub(crate) fn state(&self) -> &SystemStateV1 {
         self.ledger.system_state()
+    }
+
+    /// All money but that of coins that came out of nothing: no transaction
+    /// and no boundary changes it.
+    pub(crate) fn supply(&self) -> u128 {
+        self.ledger.supply().total() - self.minted
     }
 
     /// Balance of a coin; none if it is gone.
