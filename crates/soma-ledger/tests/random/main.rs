@@ -5,12 +5,16 @@
 mod mirror;
 mod steps;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use soma_ledger::{Execution, Ledger, TOTAL_SUPPLY};
 use soma_proto::effects::{ObjectIn, ObjectOut};
-use soma_proto::system_state::{SystemState, SystemStateV1};
-use soma_proto::{KeyPair, Object, ObjectId, ObjectRef, TransactionData, TransactionKind};
+use soma_proto::system_state::{Model, SystemState, SystemStateV1};
+use soma_proto::{
+    KeyPair, Object, ObjectId, ObjectRef, TransactionData, TransactionDigest, TransactionKind,
+};
 
 use self::mirror::Mirror;
 use self::steps::{STEP_BYTES, Step, small_chain, take};
@@ -29,7 +33,7 @@ proptest! {
         let (mut ledger, genesis) = small_chain();
         let mut mirror = Mirror::new(&ledger, &genesis);
         for step in steps {
-            let before = ledger.system_state().clone();
+            let before = Before::of(&ledger);
             let Some(done) = take(&mut ledger, step) else { continue };
             prop_assert_eq!(ledger.supply().total(), u128::from(TOTAL_SUPPLY));
             let state = SystemState::V1(Box::new(ledger.system_state().clone()));
@@ -37,8 +41,9 @@ proptest! {
             prop_assert_eq!(object.inner(), bcs::to_bytes(&state).expect("a BCS form"));
             prop_assert_eq!(object.reference(), ledger.state_reference());
             check_effects(&ledger, &done, &before)?;
+            check_slashes(&ledger, &before)?;
             if !done.is_success() {
-                check_failure(&ledger, &done, &before)?;
+                check_failure(&ledger, &done, &before.state)?;
             }
             mirror.follow(&ledger, &done);
         }
@@ -78,13 +83,61 @@ proptest! {
     }
 }
 
+/// What there was before a step.
+struct Before {
+    state: SystemStateV1,
+    state_previous: TransactionDigest,
+    slashed: u64,
+}
+
+impl Before {
+    fn of(ledger: &Ledger) -> Self {
+        Self {
+            state: ledger.system_state().clone(),
+            state_previous: ledger.state_previous_transaction(),
+            slashed: ledger.counters().slashed,
+        }
+    }
+
+    /// What the boundary of an epoch has destroyed, by the status that a model
+    /// was in: what the pools of models that became inactive have lost. A
+    /// model that its owner retires loses nothing and does not show.
+    fn slashes(&self, ledger: &Ledger) -> [(&'static str, u64); 2] {
+        let now = &ledger.system_state().model_registry;
+        let lost = |models: &BTreeMap<ObjectId, Model>| {
+            models
+                .iter()
+                .filter_map(|(id, model)| Some((&model.staking_pool, now.inactive_models.get(id)?)))
+                .map(|(pool, retired)| {
+                    let settled = pool.soma_balance - pool.pending_total_soma_withdraw;
+                    settled - retired.staking_pool.soma_balance
+                })
+                .sum()
+        };
+        let registry = &self.state.model_registry;
+        [("reported", lost(&registry.active_models)), ("late", lost(&registry.pending_models))]
+    }
+}
+
+/// What was slashed is counted.
+fn check_slashes(ledger: &Ledger, before: &Before) -> Result<(), TestCaseError> {
+    let [(_, reported), (_, late)] = before.slashes(ledger);
+    prop_assert_eq!(ledger.counters().slashed, before.slashed + reported + late);
+    Ok(())
+}
+
 /// Effects and ledger tell the same.
-fn check_effects(
-    ledger: &Ledger,
-    done: &Execution,
-    before: &SystemStateV1,
-) -> Result<(), TestCaseError> {
+fn check_effects(ledger: &Ledger, done: &Execution, before: &Before) -> Result<(), TestCaseError> {
     let effects = done.effects.v1();
+    let kind = done.transaction.data.kind();
+    let uses_state = kind.uses_system_state() || kind.is_system();
+    let dependencies: BTreeSet<_> = done
+        .inputs
+        .iter()
+        .map(|object| object.previous_transaction)
+        .chain(uses_state.then_some(before.state_previous))
+        .collect();
+    prop_assert!(effects.dependencies.iter().eq(&dependencies));
     let mut last = None;
     for (id, change) in &effects.changed_objects {
         prop_assert!(last < Some(*id), "changes are sorted by id");
@@ -108,13 +161,13 @@ fn check_effects(
     }
     let fee = effects.transaction_fee;
     prop_assert_eq!(fee.total_fee, fee.base_fee + fee.operation_fee + fee.value_fee);
-    if done.is_success() && !done.transaction.data.kind().is_system() {
+    if done.is_success() && !kind.is_system() {
         // A gas coin that the last deduction used up still counted as written.
         let written = done.effects.created().count() + done.effects.mutated().count();
         let used_up = done.effects.gas_object().is_some_and(|(_, after)| after.is_none());
         prop_assert_eq!(fee.base_fee, 1000);
         prop_assert_eq!(fee.operation_fee, 300 * (written as u64 + u64::from(used_up)));
-        prop_assert_eq!(fee.value_fee, value_fee(done, before));
+        prop_assert_eq!(fee.value_fee, value_fee(done, &before.state));
     }
     Ok(())
 }
@@ -173,39 +226,56 @@ fn check_failure(
     Ok(())
 }
 
-/// The walks are worth walking: every kind is executed with success and, where
-/// it can fail, with failures of many sorts.
+/// What the walks must meet, so that they are worth walking: every kind
+/// succeeds, and it fails in these ways.
+#[rustfmt::skip]
+const OUTCOMES: &[(&str, &[&str])] = &[
+    ("ChangeEpoch", &["Success"]),
+    ("TransferCoin", &["Success", "InsufficientGas", "InsufficientCoinBalance", "ObjectNotFound"]),
+    ("PayCoins", &["Success", "InsufficientGas", "InsufficientCoinBalance"]),
+    ("TransferObjects", &["Success", "InsufficientGas", "ObjectNotFound"]),
+    ("AddStake", &["Success", "InsufficientGas", "InsufficientCoinBalance", "ObjectNotFound",
+        "InvalidArguments", "ValidatorNotFound"]),
+    ("WithdrawStake", &["Success", "InsufficientGas", "ObjectNotFound", "InvalidObjectType"]),
+    ("AddStakeToModel", &["Success", "InsufficientGas", "InsufficientCoinBalance",
+        "ObjectNotFound", "InvalidArguments", "ModelNotFound"]),
+    ("CommitModel", &["Success", "InsufficientGas", "InsufficientCoinBalance", "InvalidArguments",
+        "ModelMinStakeNotMet", "ModelCommissionRateTooHigh"]),
+    ("RevealModel", &["Success", "InsufficientGas", "ModelNotPending", "NotModelOwner",
+        "ModelRevealEpochMismatch", "ModelWeightsUrlMismatch"]),
+    ("CommitModelUpdate", &["Success", "InsufficientGas", "ModelNotActive", "NotModelOwner"]),
+    ("RevealModelUpdate", &["Success", "InsufficientGas", "ModelNotActive", "NotModelOwner",
+        "ModelNoPendingUpdate", "ModelRevealEpochMismatch"]),
+    ("SetModelCommissionRate", &["Success", "InsufficientGas", "ModelNotActive", "NotModelOwner",
+        "ModelCommissionRateTooHigh"]),
+    ("DeactivateModel", &["Success", "InsufficientGas", "ModelNotActive"]),
+    ("ReportModel", &["Success", "InsufficientGas", "NotAValidator", "ModelNotActive"]),
+    ("UndoReportModel", &["Success", "InsufficientGas", "NotAValidator", "ModelNotActive",
+        "ReportRecordNotFound"]),
+];
+
 #[test]
-fn walks_reach_every_kind() {
+fn walks_reach_every_outcome() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut seen = std::collections::BTreeMap::<_, u32>::new();
+    let mut seen = BTreeMap::<_, u32>::new();
+    let mut slashed = BTreeMap::<_, u32>::new();
     for _ in 0..60 {
         let steps = walk(150).new_tree(&mut runner).expect("steps").current();
         let (mut ledger, _) = small_chain();
         for step in steps {
-            if let Some(done) = take(&mut ledger, step) {
-                let outcome = done.effects.failure().map_or("Success", |failure| failure.name());
-                *seen.entry((done.transaction.data.kind().name(), outcome)).or_default() += 1;
+            let before = Before::of(&ledger);
+            let Some(done) = take(&mut ledger, step) else { continue };
+            let outcome = done.effects.failure().map_or("Success", |failure| failure.name());
+            *seen.entry((done.transaction.data.kind().name(), outcome)).or_default() += 1;
+            for (why, _) in before.slashes(&ledger).into_iter().filter(|(_, lost)| *lost > 0) {
+                *slashed.entry(why).or_default() += 1;
             }
         }
     }
-    for kind in [
-        "ChangeEpoch",
-        "TransferCoin",
-        "PayCoins",
-        "TransferObjects",
-        "AddStake",
-        "WithdrawStake",
-        "CommitModel",
-        "RevealModel",
-        "CommitModelUpdate",
-        "RevealModelUpdate",
-        "AddStakeToModel",
-        "SetModelCommissionRate",
-        "DeactivateModel",
-        "ReportModel",
-        "UndoReportModel",
-    ] {
-        assert!(seen.contains_key(&(kind, "Success")), "{kind} never succeeded: {seen:#?}");
+    for (kind, outcomes) in OUTCOMES {
+        for outcome in *outcomes {
+            assert!(seen.contains_key(&(*kind, *outcome)), "{kind}, {outcome}: {seen:#?}");
+        }
     }
+    assert_eq!(slashed.keys().copied().collect::<Vec<_>>(), ["late", "reported"]);
 }

@@ -14,7 +14,8 @@ use soma_proto::{
 pub(crate) const STEP_BYTES: usize = 12;
 /// Shannons in a SOMA.
 const SOMA: u64 = 1_000_000_000;
-/// Accounts; the last is the validator's.
+/// Accounts that pay each other. The last of them is a validator's; the other
+/// validator's is the one after it.
 const ACCOUNTS: u8 = 4;
 /// Length of an embedding.
 const DIM: usize = 4;
@@ -72,7 +73,7 @@ impl Step {
         let (model_id, owner) = choose_model(ledger, action, model);
         let willing = match action {
             8..=9 | 11..=14 => owner,
-            15.. => Some(ACCOUNTS - 1),
+            15.. => Some(ACCOUNTS - 1 + gas % 2),
             _ => None,
         };
         let sender = key(willing.filter(|_| sender < 230).unwrap_or(sender % ACCOUNTS));

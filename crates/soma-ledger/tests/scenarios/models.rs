@@ -393,6 +393,45 @@ fn d29_update_too_early_or_never_committed() {
     assert_failed(&world.on_model(ALICE, reveal), "ModelRevealEpochMismatch");
 }
 
+/// L-14 holds for updates too, against what the update committed to.
+#[test]
+fn update_that_does_not_match_can_be_tried_again() {
+    let mut world = World::new();
+    world.active_model(SOMA);
+    assert_success(&world.on_model(ALICE, commit_update(NEW_URL, NEW_WEIGHTS)));
+    world.advance();
+    let before = world.model().clone();
+    let vector = |length, value| Tensor::vector(&vec![value; length]);
+    let good = (NEW_WEIGHTS, vector(DIM, -0.25));
+    let cases = [
+        ((WEIGHTS, vector(DIM, -0.25)), "InvalidArguments"),
+        ((NEW_WEIGHTS, vector(DIM - 1, -0.25)), "EmbeddingDimensionMismatch"),
+        ((NEW_WEIGHTS, vector(DIM + 1, -0.25)), "EmbeddingDimensionMismatch"),
+        ((NEW_WEIGHTS, vector(DIM, 0.0)), "InvalidArguments"),
+        ((NEW_WEIGHTS, vector(DIM, f32::NAN)), "InvalidArguments"),
+        ((NEW_WEIGHTS, vector(DIM, f32::NEG_INFINITY)), "InvalidArguments"),
+        // The checksum is looked at first, then the length.
+        ((WEIGHTS, vector(0, 0.0)), "InvalidArguments"),
+        ((NEW_WEIGHTS, vector(DIM - 1, f32::NAN)), "EmbeddingDimensionMismatch"),
+    ];
+    let reveal = |(weights, embedding): (_, Tensor)| {
+        let TransactionKind::RevealModelUpdate(mut fields) = reveal_update(NEW_URL, weights) else {
+            unreachable!("the kind that was asked for")
+        };
+        fields.embedding = embedding;
+        TransactionKind::RevealModelUpdate(fields)
+    };
+    for (values, name) in cases {
+        let done = world.on_model(ALICE, reveal(values.clone()));
+        assert_failed(&done, name);
+        assert!(world.model().pending_update.is_some(), "{values:?}");
+        assert_eq!(*world.model(), before, "{values:?}");
+    }
+    assert_success(&world.on_model(ALICE, reveal(good)));
+    assert_eq!(world.model().pending_update, None);
+    assert_eq!(world.model().weights_commitment, Commitment::new(NEW_WEIGHTS));
+}
+
 #[test]
 fn d30_update_expires() {
     let mut world = World::new();
@@ -433,41 +472,116 @@ fn d32_committing_again_moves_the_window() {
     assert_success(&world.on_model(ALICE, reveal));
 }
 
-/// An active model of ten SOMA that these of three validators report.
-fn reported(by: &[u8]) -> World {
-    let mut world = World::with_stakes(&[100, 100, 50]);
-    world.active_model(10 * SOMA);
+/// An active model of ten SOMA, with receipts that are worth something.
+struct Reported {
+    world: World,
+    /// The owner's.
+    own: ObjectId,
+    /// Bob's, for four SOMA that did not count yet when the epoch ended.
+    pending: ObjectId,
+}
+
+/// Some validators report a model, and the epoch ends.
+fn reported(mut world: World, by: &[u8]) -> Reported {
+    let own = world.active_model(10 * SOMA);
+    let pending = world.stake_on_model(BOB, 4 * SOMA);
     for reporter in by {
         assert_success(&world.on_model(*reporter, REPORT));
     }
     assert!(world.is_active());
-    world.advance_with_fees(0);
+    let supply = world.supply();
+    world.advance();
+    assert_eq!(world.supply(), supply);
     assert!(world.state().model_registry.model_report_records.is_empty());
-    world
+    Reported { world, own, pending }
+}
+
+/// The model of ten SOMA has lost all but half a SOMA; stake that did not
+/// count yet has lost nothing.
+fn check_tally_slash(reported: impl Fn() -> Reported) {
+    for owner_first in [true, false] {
+        let Reported { mut world, own, pending } = reported();
+        assert!(world.is_inactive());
+        assert_eq!(world.model_stake(), 0);
+        let pool = world.model_pool();
+        assert_eq!((pool.soma_balance, pool.pending_stake), (SOMA / 2, 4 * SOMA));
+        assert_eq!(pool.deactivation_epoch, Some(2));
+        assert_eq!(world.ledger.counters().slashed, 9 * SOMA + SOMA / 2);
+
+        let supply = world.supply();
+        let mut withdrawals = [(ALICE, own, SOMA / 2), (BOB, pending, 4 * SOMA)];
+        if !owner_first {
+            withdrawals.reverse();
+        }
+        for (owner, receipt, paid) in withdrawals {
+            assert_eq!(world.withdraw(owner, receipt), paid);
+        }
+        let pool = world.model_pool();
+        assert_eq!((pool.soma_balance, pool.pending_stake), (0, 0));
+        assert_eq!(world.supply(), supply);
+    }
 }
 
 #[test]
 fn d33_quorum_of_reports() {
-    let world = reported(&[VALIDATOR, VALIDATOR + 1]);
-    assert!(world.is_inactive());
-    assert_eq!(world.model_pool().soma_balance, SOMA / 2);
+    check_tally_slash(|| {
+        reported(World::with_stakes(&[100, 100, 50]), &[VALIDATOR, VALIDATOR + 1])
+    });
 }
 
 #[test]
 fn d34_too_few_reports() {
-    let world = reported(&[VALIDATOR + 2]);
+    let Reported { world, .. } = reported(World::with_stakes(&[100, 100, 50]), &[VALIDATOR + 2]);
     assert!(world.is_active());
-    assert_eq!(world.model_pool().soma_balance, 10 * SOMA);
+    assert_eq!(world.model_pool().soma_balance, 14 * SOMA);
+    assert_eq!(world.ledger.counters().slashed, 0);
 }
 
 #[test]
 fn d35_the_only_validator_is_a_quorum() {
-    let mut world = World::new();
-    world.active_model(10 * SOMA);
-    assert_success(&world.on_model(VALIDATOR, REPORT));
-    world.advance();
-    assert!(world.is_inactive());
-    assert_eq!(world.model_pool().soma_balance, SOMA / 2);
+    check_tally_slash(|| reported(World::new(), &[VALIDATOR]));
+}
+
+/// Stake from before the reveal and stake from after it, given in one epoch,
+/// have receipts that do not differ. L-12 pays both like stake that was still
+/// pending: after a slash at the next boundary whoever comes first gets all
+/// that was pending, and the other what is left of the total. Ten SOMA
+/// committed, ten given before, ten after; by who withdraws in which order.
+#[test]
+fn stake_around_a_reveal_is_paid_in_turn() {
+    const OWNER: usize = 0;
+    const EARLY: usize = 1;
+    const LATE: usize = 2;
+    let orders = [
+        ([OWNER, EARLY, LATE], [SOMA / 2, 10 * SOMA, SOMA / 2]),
+        ([OWNER, LATE, EARLY], [SOMA / 2, 10 * SOMA, SOMA / 2]),
+        ([EARLY, OWNER, LATE], [10 * SOMA, SOMA / 2, SOMA / 2]),
+        ([LATE, OWNER, EARLY], [10 * SOMA, SOMA / 2, SOMA / 2]),
+        ([EARLY, LATE, OWNER], [10 * SOMA, SOMA, 0]),
+        ([LATE, EARLY, OWNER], [10 * SOMA, SOMA, 0]),
+    ];
+    for (order, paid) in orders {
+        let mut world = World::new();
+        let own = world.commit(10 * SOMA);
+        world.advance();
+        let early = world.stake_on_model(BOB, 10 * SOMA);
+        world.reveal();
+        let late = world.stake_on_model(CAROL, 10 * SOMA);
+        let fields = |receipt| world.ledger.object(&receipt).and_then(|o| o.as_staked_soma());
+        assert_eq!(fields(early), fields(late));
+        assert_success(&world.on_model(VALIDATOR, REPORT));
+        let supply = world.supply();
+        world.advance();
+        let pool = world.model_pool();
+        assert_eq!((pool.soma_balance, pool.pending_stake), (SOMA, 10 * SOMA));
+
+        let receipts = [(ALICE, own), (BOB, early), (CAROL, late)];
+        let found = order.map(|who| world.withdraw(receipts[who].0, receipts[who].1));
+        assert_eq!(found, paid, "{order:?}");
+        let pool = world.model_pool();
+        assert_eq!((pool.soma_balance, pool.pending_stake), (0, 0));
+        assert_eq!(world.supply(), supply);
+    }
 }
 
 #[test]
