@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::{codegen, fuzz, licences, powerset, python};
+use crate::{codegen, fuzz, licences, powerset, python, tags};
 
 type Outcome = Result<(), Box<dyn Error>>;
 type Step = (&'static str, fn() -> Outcome);
@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     ("documentation", documentation),
     ("features", powerset::run),
     ("licences and bans", licences::run),
+    ("tags of rules", tags::run),
     ("conformance", own_conformance),
     ("large registry", large_registry),
     ("published client", python::published_client),

@@ -9,6 +9,7 @@ mod fuzz;
 mod licences;
 mod powerset;
 mod python;
+mod tags;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>

@@ -1,4 +1,4 @@
-//! The boundary of an epoch (section 5 of the rules).
+//! The boundary of an epoch.
 
 mod models;
 
@@ -7,7 +7,6 @@ use soma_proto::effects::{
     TransactionEffects, TransactionEffectsV1, TransactionFee,
 };
 use soma_proto::object::derive_object_id;
-use soma_proto::signature::UserSignature;
 use soma_proto::system_state::SystemStateV1;
 use soma_proto::transaction::ChangeEpoch;
 use soma_proto::{
@@ -41,7 +40,7 @@ pub(crate) fn next(ledger: &Ledger, timestamp_ms: u64) -> ChangeEpoch {
 pub(crate) fn change(ledger: &mut Ledger, change: ChangeEpoch) -> Execution {
     let kind = TransactionKind::ChangeEpoch(change.clone());
     let data = TransactionData::new(kind, Address::ZERO, Vec::new());
-    let transaction = SignedTransaction::new(data, vec![UserSignature::SYSTEM]);
+    let transaction = SignedTransaction::system(data);
     let digest = transaction.digest();
 
     let before = ledger.state.reference();

@@ -1,4 +1,4 @@
-//! The first state of a chain (section "genesis" of the rules, L-22).
+//! The first state of a chain (R-6.2 to, L-22).
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,6 @@ use soma_proto::effects::{
     TransactionEffectsV1, TransactionFee,
 };
 use soma_proto::object::{StakedSoma, genesis_object_id};
-use soma_proto::signature::UserSignature;
 use soma_proto::system_state::{
     EmissionPool, Model, ModelRegistry, PoolTokenExchangeRate, StakingPool, SystemParameters,
     SystemStateV1, TargetState, Validator, ValidatorMetadata, ValidatorSet,
@@ -337,7 +336,7 @@ fn finish(mut objects: Vec<Object>, fields: SystemStateV1) -> (Ledger, Execution
     before.push(state_object);
     let kind = TransactionKind::Genesis { objects: before };
     let data = TransactionData::new(kind, Address::ZERO, Vec::new());
-    let transaction = SignedTransaction::new(data, vec![UserSignature::SYSTEM]);
+    let transaction = SignedTransaction::system(data);
     let digest = transaction.digest();
 
     for object in &mut objects {

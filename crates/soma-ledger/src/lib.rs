@@ -11,8 +11,9 @@
 //! a repeated transaction from there, and gives the parts back to
 //! [`Ledger::restore`].
 //!
-//! Tags such as `R-2.12` and `L-4` in comments number the network's rules and
-//! this ledger's own; ARCHITECTURE.md lists them.
+//! Tags such as `R-2.12` and `L-4` in comments number rules: R those of the
+//! network, in docs/network-rules.md, and L those of the local network, in
+//! docs/local-rules.md.
 //!
 //! # Features
 //!

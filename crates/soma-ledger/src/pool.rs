@@ -114,7 +114,9 @@ pub(crate) fn withdraw(pool: &mut StakingPool, receipt: &StakedSoma, epoch: u64)
 }
 
 /// Withdraws a receipt from the pool of an inactive model, and returns what is
-/// paid (L-12).
+/// paid (L-12). A receipt that counts from after the newest rate is paid like
+/// pending stake even if it was given before the reveal and counted at once:
+/// nothing in it tells, and the slash may have fallen on others.
 pub(crate) fn withdraw_inactive_model(
     pool: &mut StakingPool,
     receipt: &StakedSoma,
