@@ -53,7 +53,7 @@ impl ClientConfig {
     /// `testnet`, for the keystore and the active account given.
     ///
     /// # Errors
-    /// [`Error::FileExists`], [`Error::Io`].
+    /// [`Error::PathNotUtf8`], [`Error::FileExists`], [`Error::Io`].
     pub fn create(
         path: impl Into<PathBuf>,
         keystore: &Path,
@@ -61,7 +61,7 @@ impl ClientConfig {
     ) -> Result<Self> {
         let config = Self {
             path: path.into(),
-            keystore: std::path::absolute(keystore).map_err(Error::io("resolve", keystore))?,
+            keystore: file::absolute_utf8(keystore)?,
             envs: vec![Environment::localnet(), Environment::testnet()],
             active_env: Some(LOCALNET.to_owned()),
             active_address,
@@ -203,7 +203,13 @@ impl ClientConfig {
 
     fn parse(path: PathBuf, bytes: &[u8]) -> Result<Self> {
         let fail = |reason: String| Error::Config { path: path.clone(), reason };
-        let document: Mapping = serde_norway::from_slice(bytes).map_err(|e| fail(e.to_string()))?;
+        // The reader's own message could quote the text, and a file of another kind, named
+        // by mistake, may hold a recovery phrase.
+        let document: Mapping = serde_norway::from_slice(bytes).map_err(|e| {
+            let place =
+                e.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+            fail(format!("{}expected a YAML mapping", place.unwrap_or_default()))
+        })?;
         let keystore = match document.get("keystore") {
             Some(Value::Mapping(map)) => map.get("File").and_then(Value::as_str),
             Some(Value::Tagged(tagged)) if tagged.tag == "File" => tagged.value.as_str(),
@@ -234,7 +240,8 @@ impl ClientConfig {
     fn to_yaml(&self) -> String {
         let mut document = self.document.clone();
         let mut set = |key: &str, value: Value| document.insert(key.into(), value);
-        let file = Value::from(self.keystore.to_string_lossy().into_owned());
+        // It was read from YAML, or `create` has looked at it.
+        let file = Value::from(self.keystore.to_str().expect("the keystore's path is UTF-8"));
         set("keystore", Value::Mapping([("File".into(), file)].into_iter().collect()));
         if !self.document.contains_key("external_keys") {
             set("external_keys", Value::Null);

@@ -142,6 +142,12 @@ pub enum Error {
         /// The chain's name.
         chain: String,
     },
+    /// A keystore that a configuration, which is UTF-8, cannot name.
+    #[error("the path {path} is not UTF-8, so that no configuration can name it")]
+    PathNotUtf8 {
+        /// The keystore file.
+        path: PathBuf,
+    },
     /// A node that serves another chain than before.
     #[error("the environment `{environment}` was on chain {stored}, its node now serves {seen}")]
     ChainChanged {
@@ -244,6 +250,9 @@ impl Error {
             }
             Self::ChainChanged { .. } => {
                 "if the network was started afresh, soma env chain-id accepts the new chain"
+            }
+            Self::PathNotUtf8 { .. } => {
+                "nothing was made; choose another folder with SOMA_CONFIG_DIR or --client.config"
             }
             Self::NoHome => "set SOMA_CONFIG_DIR to a folder for keys and configuration",
             Self::Locked { .. } => "wait for the other soma process, or end it",

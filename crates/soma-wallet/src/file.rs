@@ -133,6 +133,15 @@ pub fn tighten(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A path in full, for a file that can hold UTF-8 only.
+pub(crate) fn absolute_utf8(path: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(path).map_err(Error::io("resolve", path))?;
+    match path.to_str() {
+        Some(_) => Ok(path),
+        None => Err(Error::PathNotUtf8 { path }),
+    }
+}
+
 /// Reads a file; `None` if there is none.
 pub(crate) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {

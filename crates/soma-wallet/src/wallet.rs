@@ -67,18 +67,18 @@ impl Wallet {
     /// keystore that is there already keeps its keys.
     ///
     /// # Errors
-    /// [`Error::FileExists`] if there is a configuration, [`Error::AliasInUse`],
-    /// [`Error::Io`].
+    /// [`Error::FileExists`] if there is a configuration, [`Error::PathNotUtf8`] if a
+    /// configuration could not name the keystore, [`Error::AliasInUse`], [`Error::Io`].
     pub fn create(path: &Path, key: NewKey) -> Result<(Self, CreatedKey)> {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let dir = ConfigDir::at(folder.unwrap_or(Path::new(".")));
+        // Before a key is made that nothing could find again.
+        let keystore_path = file::absolute_utf8(&dir.keystore())?;
         dir.create()?;
         let _lock = file::Lock::acquire(path)?;
         if path.exists() {
             return Err(Error::FileExists { path: path.to_owned() });
         }
-        let keystore_path =
-            std::path::absolute(dir.keystore()).map_err(Error::io("resolve", &dir.keystore()))?;
         let mut keystore = Keystore::open(keystore_path)?;
         let created = make_key(&mut keystore, key)?;
         let config = ClientConfig::create(path, keystore.path(), Some(created.address))?;

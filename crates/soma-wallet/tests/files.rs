@@ -157,7 +157,7 @@ telemetry:
         assert!(matches!(ClientConfig::open(&path), Err(Error::NoConfig { .. })));
         for (text, part) in [
             ("", "keystore"),
-            ("[]", "invalid type"),
+            ("[]", "expected a YAML mapping"),
             ("envs: []", "keystore"),
             ("keystore: {InMem: {aliases: {}, keys: {}}}", "keystore"),
             ("keystore: {File: /k}\nenvs: 5", "envs"),
@@ -171,6 +171,40 @@ telemetry:
             let error = ClientConfig::open(&path).unwrap_err().to_string();
             assert!(error.contains(part) && error.contains("client.yaml"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("client.yaml");
+        for text in [
+            "secret-in-clear",
+            "secret-in-clear secret-in-clear\n",
+            "\"secret-in-clear\"",
+            "secret-in-clear: 1\nsecret-in-clear: 2\n",
+            "*secret-in-clear",
+            "[secret-in-clear",
+            "keystore: {File: /k}\nsecret-in-clear",
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = ClientConfig::open(&path).unwrap_err().to_string();
+            assert!(!error.contains("secret-in-clear"), "{error}");
+            assert!(error.contains("YAML mapping") && error.contains("client.yaml"), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_keystore_that_cannot_be_named_is_refused() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"h\xf6me"));
+        let path = folder.path().join("client.yaml");
+        let error = ClientConfig::create(&path, &odd.join("soma.keystore"), None).unwrap_err();
+        assert!(matches!(error, Error::PathNotUtf8 { .. }), "{error:?}");
+        let made = Wallet::create(&odd.join("client.yaml"), NewKey::default());
+        assert!(matches!(made, Err(Error::PathNotUtf8 { .. })), "{made:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
     }
 
     #[test]
