@@ -6,7 +6,6 @@
 
 use std::{
     collections::VecDeque,
-    ops::ControlFlow,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -254,7 +253,7 @@ impl<'a> Batch<'a, '_> {
                 self.write(lane, seat, &mut hashes);
             }
             let done = self.done.fetch_add(stepped as u64, Ordering::Relaxed) + stepped as u64;
-            if self.options.report(done, self.total) == ControlFlow::Break(()) {
+            if self.options.proceed(done, self.total).is_err() {
                 self.cancel(seats, done);
                 return;
             }
@@ -301,7 +300,10 @@ impl<'a> Batch<'a, '_> {
         let commitment = Commitment { size: seat.size, digest: hashes.finish(lane) };
         let outcome = match error {
             Some(error) => Err(error),
-            None => finish(job, commitment),
+            None => self
+                .options
+                .proceed(self.done.load(Ordering::Relaxed), self.total)
+                .and_then(|()| finish(job, commitment)),
         };
         lock(&self.outcomes)[index] = Some(outcome);
     }

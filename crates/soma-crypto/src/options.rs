@@ -1,8 +1,8 @@
 //! What a caller may choose about a pass. None of it changes the bytes.
 
-use std::{fmt, num::NonZeroUsize, ops::ControlFlow, sync::Arc, thread};
+use std::{fmt, num::NonZeroUsize, ops::ControlFlow, path::Path, sync::Arc, thread};
 
-use crate::{Backend, ChunkSize};
+use crate::{Backend, ChunkSize, Error};
 
 /// What to do with an output that exists already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub struct Progress {
 }
 
 type Callback<'a> = Arc<dyn Fn(Progress) -> ControlFlow<()> + Send + Sync + 'a>;
+type PathCallback<'a> = Arc<dyn Fn(&Path) + Send + Sync + 'a>;
 
 /// Options of [`crate::seal`], [`crate::open`], [`crate::commitment`] and
 /// [`crate::commitments`].
@@ -61,6 +62,7 @@ pub struct Options<'a> {
     pub(crate) durability: Durability,
     pub(crate) backend: Option<Backend>,
     progress: Option<Callback<'a>>,
+    temporary: Option<PathCallback<'a>>,
 }
 
 impl<'a> Options<'a> {
@@ -73,6 +75,7 @@ impl<'a> Options<'a> {
             durability: Durability::default(),
             backend: None,
             progress: None,
+            temporary: None,
         }
     }
 
@@ -106,7 +109,11 @@ impl<'a> Options<'a> {
         self
     }
 
-    /// Calls `progress` after each chunk; [`ControlFlow::Break`] cancels the pass.
+    /// Calls `progress` after each chunk, and once more at the end of the input, before the
+    /// output gets its name; [`ControlFlow::Break`] cancels the pass.
+    ///
+    /// The last call is there because a stream ends early when whoever writes it is ended:
+    /// an interruption that reaches both must not make a short file look complete.
     ///
     /// Passes over one file call it on the calling thread; [`crate::commitments`] calls
     /// it from its workers.
@@ -118,10 +125,27 @@ impl<'a> Options<'a> {
         self
     }
 
-    pub(crate) fn report(&self, done: u64, total: Option<u64>) -> ControlFlow<()> {
-        match &self.progress {
-            Some(callback) => callback(Progress { done, total }),
-            None => ControlFlow::Continue(()),
+    /// Tells `told` the temporary name of an output file as soon as it has one.
+    ///
+    /// A pass removes the file if it fails. A process that ends before its pass has
+    /// returned, for instance because the pass waits for input, can do so itself; once the
+    /// output is complete, there is no file of the temporary name.
+    pub fn with_temporary(mut self, told: impl Fn(&Path) + Send + Sync + 'a) -> Self {
+        self.temporary = Some(Arc::new(told));
+        self
+    }
+
+    /// Reports progress, and asks whether to go on.
+    pub(crate) fn proceed(&self, done: u64, total: Option<u64>) -> Result<(), Error> {
+        match self.progress.as_ref().map(|callback| callback(Progress { done, total })) {
+            Some(ControlFlow::Break(())) => Err(Error::Cancelled { done }),
+            Some(ControlFlow::Continue(())) | None => Ok(()),
+        }
+    }
+
+    pub(crate) fn tell_temporary(&self, path: &Path) {
+        if let Some(told) = &self.temporary {
+            told(path);
         }
     }
 }
@@ -141,6 +165,7 @@ impl fmt::Debug for Options<'_> {
             .field("durability", &self.durability)
             .field("backend", &self.backend)
             .field("progress", &self.progress.is_some())
+            .field("temporary", &self.temporary.is_some())
             .finish()
     }
 }

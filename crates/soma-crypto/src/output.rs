@@ -131,6 +131,7 @@ impl Target<'_> {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         match builder.tempfile_in(directory(&path)) {
             Ok(file) => {
+                options.tell_temporary(file.path());
                 Ok(Self::Temporary { file, path, existing, durability: options.durability })
             }
             Err(source) => Err(Error::Create { path, source }),

@@ -3,7 +3,7 @@
 //! The hash is the one step that cannot be split, so it has the calling thread to
 //! itself; workers read and cipher ahead of it, one thread writes behind it.
 
-use std::{ops::ControlFlow, thread};
+use std::thread;
 
 use crate::{
     Blake2b256, Cipher, Commitment, Error, Options,
@@ -45,6 +45,7 @@ pub(crate) fn run(
         _ => threaded(source, work, sink, options),
     }?;
     source.check_unchanged()?;
+    options.proceed(commitment.size, source.len())?;
     Ok(commitment)
 }
 
@@ -52,6 +53,7 @@ pub(crate) fn run(
 fn measure(bytes: &[u8], source: &Source<'_>, options: &Options<'_>) -> Result<Commitment, Error> {
     let mut hash = OrderedHash::new(source, options);
     bytes.chunks(options.chunk.bytes()).try_for_each(|chunk| hash.update(chunk))?;
+    options.proceed(hash.done, hash.total)?;
     Ok(hash.finish())
 }
 
@@ -208,10 +210,7 @@ impl<'a> OrderedHash<'a> {
     fn update(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.hasher.update(bytes);
         self.done += bytes.len() as u64;
-        match self.options.report(self.done, self.total) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Error::Cancelled { done: self.done }),
-        }
+        self.options.proceed(self.done, self.total)
     }
 
     fn finish(self) -> Commitment {

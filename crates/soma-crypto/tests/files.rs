@@ -8,7 +8,10 @@ use std::{
     num::NonZeroUsize,
     ops::ControlFlow,
     path::Path,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -327,6 +330,83 @@ fn progress_counts_up_and_can_cancel() {
         let steps: Vec<_> = (1..=5).map(|i| (i * PAGE as u64, None)).collect();
         assert_eq!(seen.into_inner().unwrap(), steps);
     }
+}
+
+/// A reader whose writer is ended by the interruption that is meant for the pass, too.
+struct CutShort<'a> {
+    bytes: &'a [u8],
+    interrupted: &'a AtomicBool,
+}
+
+impl Read for CutShort<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.bytes.read(buffer)?;
+        if count == 0 {
+            self.interrupted.store(true, Ordering::SeqCst);
+        }
+        Ok(count)
+    }
+}
+
+#[test]
+fn an_interruption_at_the_end_of_a_stream_is_heard() {
+    // Nothing, less than a chunk, whole chunks, more than a ring.
+    for len in [0, 17, PAGE, 3 * PAGE, 40 * PAGE + 1] {
+        let bytes = painted(len);
+        for threads in [1, 3] {
+            for count in [1, 5] {
+                let dir = tempdir().unwrap();
+                let interrupted = AtomicBool::new(false);
+                let options = small_chunks(threads).with_progress(|_| {
+                    match interrupted.load(Ordering::SeqCst) {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                });
+                let key = key();
+                let input = || {
+                    let reader = CutShort { bytes: &bytes, interrupted: &interrupted };
+                    Input::reader("memory", reader)
+                };
+                let output = |i: usize| Output::file(dir.path().join(format!("out-{i}")));
+                let jobs =
+                    (0..count).map(|i| SealJob { key: &key, input: input(), output: output(i) });
+                let found = seal_many(jobs, &options);
+                assert_eq!(found.len(), count);
+                for result in found {
+                    let error = result.unwrap_err();
+                    assert!(error.is_cancelled(), "{len} bytes, {threads} threads: {error}");
+                }
+                interrupted.store(false, Ordering::SeqCst);
+                let opened = open(&key, input(), output(0), None, &options);
+                assert!(opened.unwrap_err().is_cancelled());
+                interrupted.store(false, Ordering::SeqCst);
+                assert!(commitment(input(), &options).unwrap_err().is_cancelled());
+                assert!(names(&dir).is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_temporary_name_is_told_and_gone_at_the_end() {
+    let dir = tempdir().unwrap();
+    let told = Mutex::new(Vec::new());
+    let output = dir.path().join("out");
+    let options = Options::new()
+        .with_temporary(|path| {
+            assert!(path.is_file());
+            told.lock().unwrap().push(path.to_owned());
+        })
+        .with_progress(|_| {
+            assert!(told.lock().unwrap()[0].is_file() && !output.exists());
+            ControlFlow::Continue(())
+        });
+    seal(&key(), Input::bytes("memory", b"weights"), Output::file(&output), &options).unwrap();
+    drop(options);
+    let told = told.into_inner().unwrap();
+    assert_eq!((told.len(), told[0].parent()), (1, Some(dir.path())));
+    assert_eq!(names(&dir), ["out"]);
 }
 
 #[test]
