@@ -1,7 +1,9 @@
 //! Ctrl-C, and being asked to end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::error::{Exit, Failure, Result};
 
@@ -53,23 +55,32 @@ fn cannot_wait(error: std::io::Error) -> Failure {
     Failure::new("System", format!("cannot wait for Ctrl-C: {error}"))
 }
 
-/// A flag that the first interruption sets, for work that cleans up behind itself.
-/// A second one ends the process: the work may be waiting for input.
-pub(crate) fn flag() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let raised = Arc::clone(&flag);
+/// A flag that the first interruption sets, for work that cleans up behind itself. None
+/// is lost from here on.
+///
+/// The work may be waiting for input and not look at the flag, so a second interruption
+/// does what is `last` and ends the process.
+pub(crate) fn flag(last: impl FnOnce() + Send + 'static) -> Result<Arc<AtomicBool>> {
+    let raised = Arc::new(AtomicBool::new(false));
+    // In the handler itself, not by way of a thread: one Ctrl-C reaches the program that
+    // writes our input, too, and the end of that input must not be seen before the flag.
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&raised)).map_err(cannot_wait)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(cannot_wait)?;
+    let mut interrupts = {
+        let _inside = runtime.enter();
+        Interrupts::listen()?
+    };
     let wait = async move {
-        // Without a listener nothing is lost but the cleaning up.
-        let Ok(mut interrupts) = Interrupts::listen() else { return };
-        let _ = interrupts.next().await;
-        raised.store(true, Ordering::Relaxed);
-        let _ = interrupts.next().await;
+        for _ in 0..2 {
+            // Without a listener nothing is lost but the second chance.
+            let Ok(()) = interrupts.next().await else { return };
+        }
+        last();
         std::process::exit(Exit::Failed as i32);
     };
-    std::thread::spawn(|| {
-        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            runtime.block_on(wait);
-        }
-    });
-    flag
+    std::thread::spawn(move || runtime.block_on(wait));
+    Ok(raised)
 }

@@ -10,3 +10,4 @@ mod prepared;
 mod process;
 mod shapes;
 mod startup;
+mod weights;

@@ -1,5 +1,12 @@
 //! `soma weights`: encrypt, decrypt, hash and inspect files.
 
+/// The files of a pass.
+mod files;
+/// What the commands print.
+mod report;
+/// What is left behind if a pass does not come to its end.
+mod unfinished;
+
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -7,17 +14,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use soma_crypto::{Existing, Input, Key, Options, Output as Target, safetensors};
+use soma_crypto::{Existing, Input, Key, Options, safetensors};
 use soma_proto::{Commitment, WeightsUrl};
-use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::error::{Failure, Result};
 use crate::interrupt;
-use crate::output::{Page, Report, format};
 use crate::parse;
 use crate::progress::Progress;
+
+use self::files::Destination;
+use self::report::{
+    Commitments, CommitmentsReport, FileCommitment, InspectReport, PassReport, TensorReport,
+    UrlCommitment,
+};
+use self::unfinished::{Abandoned, Unfinished};
 
 /// Arguments of `soma weights`.
 #[derive(Debug, Args)]
@@ -53,9 +64,9 @@ struct EncryptArgs {
     /// Write the key here before anything else, readable by you alone. Must not exist.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Use the key in this file. Never for two different files.
+    /// Use the key in this file, `-` for standard input. Never for two different files.
     #[arg(long, value_name = "FILE", conflicts_with = "key_file")]
-    use_key_file: Option<PathBuf>,
+    use_key_file: Option<String>,
     #[command(flatten)]
     pass: PassArgs,
 }
@@ -72,9 +83,9 @@ struct DecryptArgs {
     /// Where to put the result, or `-` for standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// The file with the key.
+    /// The file with the key, `-` for standard input.
     #[arg(long, value_name = "FILE")]
-    key_file: PathBuf,
+    key_file: String,
     /// What the encrypted file must hash to, before the output gets its name.
     #[arg(long, value_name = "HEX32", value_parser = parse::hash)]
     commitment: Option<Commitment>,
@@ -121,9 +132,9 @@ Examples:
 struct InspectArgs {
     /// The file.
     file: PathBuf,
-    /// The file with the key, if the file is encrypted.
+    /// The file with the key, `-` for standard input, if the file is encrypted.
     #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    key_file: Option<String>,
 }
 
 /// Runs a command of the group.
@@ -137,29 +148,41 @@ pub(crate) fn run(args: WeightsArgs, context: &Context) -> Result<()> {
 }
 
 fn encrypt(args: EncryptArgs, context: &Context) -> Result<()> {
-    // Before a key file is made; the pass itself checks both again.
-    refuse_existing(&args.output, args.pass.force)?;
-    refuse_missing(&args.input)?;
+    // Before a key file is made; the pass itself checks some of it again.
+    let destination = Destination::of(&args.output);
+    let used = args.use_key_file.as_deref().map(Path::new);
+    destination.refuse_input_and_key(&args.input, args.key_file.as_deref().or(used))?;
+    destination.refuse_existing(args.pass.force)?;
+    let (input, len) = files::open(&args.input)?;
     let key = match &args.use_key_file {
-        Some(path) => read_key(path)?,
-        None => Key::generate().map_err(|e| crypto(&e))?,
+        Some(file) => read_key(file, &args.input)?,
+        None => Key::generate().map_err(|e| crypto(&e, true))?,
     };
+    let unfinished = Unfinished::default();
+    let progress = Progress::bytes("encrypting", len);
+    let options = options(&args.pass, progress, &destination, &unfinished, context)?;
     if let Some(path) = &args.key_file {
-        write_key(path, &key)?;
+        unfinished.write_key(path, &key)?;
     }
-    let options = options(&args.pass, &args.input, "encrypting");
-    let result = soma_crypto::seal(&key, input(&args.input), target(&args.output), &options);
-    let sealed = match result {
+    let sealed = match soma_crypto::seal(&key, input, destination.output(), &options) {
         Ok(sealed) => sealed,
-        Err(e) if e.is_broken_pipe() => return Ok(()),
+        Err(e) if e.is_broken_pipe() => {
+            drop(options);
+            let place = unfinished.set_key_aside();
+            let place = place.map(|place| format!("; {place}")).unwrap_or_default();
+            context.out.warn(&format!("the stream is cut off, its reader went away{place}"));
+            return Ok(());
+        }
+        Err(e) if never_began(&e) => {
+            unfinished.remove_key();
+            return Err(crypto(&e, true));
+        }
         Err(e) => {
-            let failure = crypto(&e);
-            return Err(match &args.key_file {
-                Some(path) => set_aside(path, failure),
-                None => failure,
-            });
+            return Err(with_place(crypto(&e, destination.is_file()), unfinished.set_key_aside()));
         }
     };
+    unfinished.finished();
+    drop(options);
     let shown = args.key_file.is_none() && args.use_key_file.is_none();
     let report = PassReport {
         input: args.input.display().to_string(),
@@ -169,20 +192,27 @@ fn encrypt(args: EncryptArgs, context: &Context) -> Result<()> {
         decryption_key: shown.then(|| key.to_hex()),
         key_file: args.key_file.map(|path| path.display().to_string()),
     };
-    print_beside(&args.output, &report, context)
+    print_beside(&destination, &report, context)
 }
 
 fn decrypt(args: DecryptArgs, context: &Context) -> Result<()> {
-    let key = read_key(&args.key_file)?;
-    let options = options(&args.pass, &args.input, "decrypting");
+    let destination = Destination::of(&args.output);
+    destination.refuse_input_and_key(&args.input, Some(Path::new(&args.key_file)))?;
+    destination.refuse_existing(args.pass.force)?;
+    let (input, len) = files::open(&args.input)?;
+    let key = read_key(&args.key_file, &args.input)?;
+    let unfinished = Unfinished::default();
+    let progress = Progress::bytes("decrypting", len);
+    let options = options(&args.pass, progress, &destination, &unfinished, context)?;
     let expected = args.commitment.map(|commitment| commitment.into_inner().into());
-    let opened =
-        soma_crypto::open(&key, input(&args.input), target(&args.output), expected, &options);
+    let opened = soma_crypto::open(&key, input, destination.output(), expected, &options);
     let opened = match opened {
         Ok(opened) => opened,
         Err(e) if e.is_broken_pipe() => return Ok(()),
-        Err(e) => return Err(crypto(&e)),
+        Err(e) => return Err(crypto(&e, destination.is_file())),
     };
+    unfinished.finished();
+    drop(options);
     let report = PassReport {
         input: args.input.display().to_string(),
         output: args.output.display().to_string(),
@@ -191,7 +221,7 @@ fn decrypt(args: DecryptArgs, context: &Context) -> Result<()> {
         decryption_key: None,
         key_file: None,
     };
-    print_beside(&args.output, &report, context)
+    print_beside(&destination, &report, context)
 }
 
 fn commitment(args: CommitmentArgs, context: &Context) -> Result<()> {
@@ -209,7 +239,11 @@ fn commitment(args: CommitmentArgs, context: &Context) -> Result<()> {
 
     let progress = Progress::bytes("hashing", args.files.iter().map(|path| len(path)).sum());
     let options = watched(Options::new(), &progress);
-    let results = soma_crypto::commitments(args.files.iter().map(|path| input(path)), &options);
+    let inputs = args.files.iter().map(|path| match files::is_dash(path) {
+        true => Input::reader("standard input", io::stdin()),
+        false => Input::file(path),
+    });
+    let results = soma_crypto::commitments(inputs, &options);
     drop(options);
     drop(progress);
 
@@ -222,7 +256,7 @@ fn commitment(args: CommitmentArgs, context: &Context) -> Result<()> {
                 size: found.size,
                 commitment: Commitment::new(found.digest.into_inner()).to_hex(),
             }),
-            Err(e) => faults.push(crypto(&e).report.message),
+            Err(e) => faults.push(crypto(&e, true).report.message),
         }
     }
     context.out.print(&CommitmentsReport { commitments: Commitments { files, urls } })?;
@@ -234,7 +268,7 @@ fn commitment(args: CommitmentArgs, context: &Context) -> Result<()> {
 }
 
 fn inspect(args: InspectArgs, context: &Context) -> Result<()> {
-    let key = args.key_file.as_deref().map(read_key).transpose()?;
+    let key = args.key_file.as_deref().map(|file| read_key(file, &args.file)).transpose()?;
     let header = safetensors::inspect_file(&args.file, key.as_ref()).map_err(|e| {
         let failure = Failure::from_error("InvalidSafetensors", &e);
         let (name, found) = (args.file.display().to_string(), failure.report.message);
@@ -263,45 +297,41 @@ fn inspect(args: InspectArgs, context: &Context) -> Result<()> {
     })
 }
 
-fn input(path: &Path) -> Input<'static> {
-    match is_dash(path) {
-        true => Input::reader("standard input", io::stdin()),
-        false => Input::file(path),
-    }
-}
-
-fn target(path: &Path) -> Target<'static> {
-    match is_dash(path) {
-        true => Target::writer("standard output", io::stdout()),
-        false => Target::file(path),
-    }
-}
-
-fn is_dash(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
 /// Length for progress bars: 0 where it is not known.
 fn len(path: &Path) -> u64 {
     path.metadata().map(|metadata| metadata.len()).unwrap_or(0)
 }
 
-fn options(args: &PassArgs, input: &Path, label: &'static str) -> Options<'static> {
+/// The options of a pass that can be interrupted.
+fn options(
+    args: &PassArgs,
+    progress: Progress,
+    destination: &Destination,
+    unfinished: &Unfinished,
+    context: &Context,
+) -> Result<Options<'static>> {
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let options = Options::new().with_existing(existing);
     let options = match args.threads {
         Some(threads) => options.with_threads(threads),
         None => options,
     };
-    let progress = Progress::bytes(label, len(input));
-    let stop = interrupt::flag();
-    options.with_progress(move |now| {
+    let (is_file, out, left) = (destination.is_file(), context.out, unfinished.clone());
+    let stop = interrupt::flag(move || {
+        out.fail(&match left.abandon() {
+            Abandoned::Complete => Failure::new("Aborted", "interrupted; the output is complete"),
+            Abandoned::Cut(place) => with_place(interrupted(is_file), place),
+        });
+    })?;
+    let noted = unfinished.clone();
+    let options = options.with_temporary(move |path| noted.note_temporary(path));
+    Ok(options.with_progress(move |now| {
         progress.set(now.done);
         match stop.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
-    })
+    }))
 }
 
 fn watched<'a>(options: Options<'a>, progress: &'a Progress) -> Options<'a> {
@@ -311,215 +341,68 @@ fn watched<'a>(options: Options<'a>, progress: &'a Progress) -> Options<'a> {
     })
 }
 
-fn refuse_existing(output: &Path, force: bool) -> Result<()> {
-    if force || is_dash(output) || !output.is_file() {
-        return Ok(());
+/// Reads the key in a file, or on standard input if the file beside it is not there.
+fn read_key(file: &str, beside: &Path) -> Result<Key> {
+    if files::is_dash(Path::new(file)) && files::is_dash(beside) {
+        return Err(Failure::usage("standard input cannot hold both the key and the file"));
     }
-    let path = output.to_owned();
-    Err(crypto(&soma_crypto::Error::OutputExists { path }))
+    let key = soma_model::read_key(file, io::stdin())?;
+    Ok(Key::from_bytes(*key.as_bytes()))
 }
 
-fn refuse_missing(input: &Path) -> Result<()> {
-    if is_dash(input) {
-        return Ok(());
-    }
-    match std::fs::File::open(input) {
-        Ok(_) => Ok(()),
-        Err(source) => Err(crypto(&soma_crypto::Error::Open { path: input.to_owned(), source })),
-    }
+/// Whether a pass failed before it encrypted anything.
+fn never_began(error: &soma_crypto::Error) -> bool {
+    use soma_crypto::Error;
+    matches!(error, Error::Open { .. } | Error::Create { .. } | Error::OutputIsDirectory { .. })
 }
 
-fn read_key(path: &Path) -> Result<Key> {
-    let read = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = read.map_err(|e| {
-        Failure::new("File", format!("cannot read the key file {}: {e}", path.display()))
-    })?;
-    Key::from_hex(text.trim()).map_err(|e| {
-        Failure::new("InvalidKey", format!("{}: {e}", path.display()))
-            .with_hint("a key file holds 64 hex digits")
-    })
-}
-
-/// Writes the key where only its owner can read it; never over another file.
-fn write_key(path: &Path, key: &Key) -> Result<()> {
-    let mut line = key.to_hex();
-    line.push('\n');
-    soma_wallet::file::create(path, line.as_bytes(), soma_wallet::file::Access::Owner).map_err(
-        |e| {
-            Failure::from_error("File", &e)
-                .with_hint("a key file is never overwritten: choose another name")
-        },
-    )
-}
-
-/// Gives the key of an output that was never finished a name that says so.
-fn set_aside(path: &Path, failure: Failure) -> Failure {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".incomplete");
-    match std::fs::rename(path, &name) {
-        Ok(()) => failure.with_hint(format!("the key is in {}", Path::new(&name).display())),
-        Err(e) => failure.with_hint(format!("the key in {} opens nothing ({e})", path.display())),
-    }
-}
-
-fn crypto(error: &soma_crypto::Error) -> Failure {
+/// A failure as it is told; of an output that is a file, nothing is left.
+fn crypto(error: &soma_crypto::Error, is_file: bool) -> Failure {
     use soma_crypto::Error;
     match error {
         Error::OutputExists { .. } => {
             Failure::from_error("OutputExists", error).with_hint("--force replaces it")
         }
-        Error::DigestMismatch { .. } => Failure::from_error("DigestMismatch", error)
-            .with_hint("it is not the file that was committed to; nothing was written"),
-        Error::InputTruncated { .. } | Error::InputChanged { .. } => {
-            Failure::from_error("InputChanged", error)
-                .with_hint("nothing was written; run it again when nobody writes to the file")
+        Error::DigestMismatch { .. } => {
+            Failure::from_error("DigestMismatch", error).with_hint(match is_file {
+                true => "it is not the file that was committed to; nothing was written",
+                false => "it is not the file that was committed to; do not use what was written",
+            })
         }
-        Error::Cancelled { .. } => Failure::new("Aborted", "interrupted; nothing was written"),
+        Error::InputTruncated { .. } | Error::InputChanged { .. } => {
+            Failure::from_error("InputChanged", error).with_hint(match is_file {
+                true => "nothing was written; run it again when nobody writes to the file",
+                false => "do not use what was written; run it again when nobody writes to the file",
+            })
+        }
+        Error::Cancelled { .. } => interrupted(is_file),
         _ => Failure::from_error("File", error),
     }
 }
 
-/// Prints a result; to standard error if the output itself is standard output.
-fn print_beside(output: &Path, report: &PassReport, context: &Context) -> Result<()> {
-    match is_dash(output) {
+fn interrupted(is_file: bool) -> Failure {
+    Failure::new(
+        "Aborted",
+        match is_file {
+            true => "interrupted; nothing was written",
+            false => "interrupted; what was written is cut off",
+        },
+    )
+}
+
+/// Adds to a failure where the key is.
+fn with_place(failure: Failure, place: Option<String>) -> Failure {
+    let lines: Vec<_> = failure.report.hint.clone().into_iter().chain(place).collect();
+    match lines.is_empty() {
+        true => failure,
+        false => failure.with_hint(lines.join("\n")),
+    }
+}
+
+/// Prints a result; to standard error if standard output holds the output itself.
+fn print_beside(destination: &Destination, report: &PassReport, context: &Context) -> Result<()> {
+    match destination.holds_stdout() {
         true => context.out.print_to_stderr(report),
         false => context.out.print(report),
-    }
-}
-
-#[derive(Serialize)]
-struct PassReport {
-    input: String,
-    output: String,
-    size: u64,
-    commitment: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decryption_key: Option<Zeroizing<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_file: Option<String>,
-}
-
-impl Report for PassReport {
-    fn text(&self, page: &mut Page) {
-        let mut fields = vec![
-            ("output", self.output.clone()),
-            ("size", format::exact_bytes(self.size)),
-            ("commitment", self.commitment.clone()),
-        ];
-        if let Some(key) = &self.decryption_key {
-            fields.push(("decryption key", key.to_string()));
-        }
-        if let Some(path) = &self.key_file {
-            fields.push(("key file", path.clone()));
-        }
-        page.fields(&fields);
-    }
-}
-
-#[derive(Serialize)]
-struct FileCommitment {
-    file: String,
-    size: u64,
-    commitment: String,
-}
-
-#[derive(Serialize)]
-struct UrlCommitment {
-    url: WeightsUrl,
-    commitment: String,
-}
-
-struct Commitments {
-    files: Vec<FileCommitment>,
-    urls: Vec<UrlCommitment>,
-}
-
-impl Serialize for Commitments {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeSeq as _;
-        let mut list = serializer.serialize_seq(Some(self.files.len() + self.urls.len()))?;
-        self.files.iter().try_for_each(|file| list.serialize_element(file))?;
-        self.urls.iter().try_for_each(|url| list.serialize_element(url))?;
-        list.end()
-    }
-}
-
-#[derive(Serialize)]
-struct CommitmentsReport {
-    commitments: Commitments,
-}
-
-impl Report for CommitmentsReport {
-    fn text(&self, page: &mut Page) {
-        for file in &self.commitments.files {
-            page.line(checksum_line(&file.commitment, &file.file));
-        }
-        for url in &self.commitments.urls {
-            page.line(checksum_line(&url.commitment, url.url.as_str()));
-        }
-    }
-}
-
-/// A line as `b2sum` prints it: a name with a newline or a backslash is escaped,
-/// and a backslash in front says so.
-fn checksum_line(digest: &str, name: &str) -> String {
-    if name.contains(['\\', '\n', '\r']) {
-        let name = name.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
-        return format!("\\{digest}  {name}");
-    }
-    format!("{digest}  {name}")
-}
-
-#[derive(Serialize)]
-struct TensorReport {
-    name: String,
-    dtype: &'static str,
-    shape: Vec<u64>,
-    bytes: u64,
-}
-
-#[derive(Serialize)]
-struct InspectReport {
-    file: String,
-    size: u64,
-    tensors: Vec<TensorReport>,
-    parameters: u64,
-    metadata: std::collections::BTreeMap<String, String>,
-}
-
-impl Report for InspectReport {
-    fn text(&self, page: &mut Page) {
-        page.heading(format!("{}: valid safetensors", self.file));
-        page.fields(&[
-            ("size", format::exact_bytes(self.size)),
-            ("tensors", self.tensors.len().to_string()),
-            ("parameters", self.parameters.to_string()),
-        ]);
-        let rows: Vec<_> = self
-            .tensors
-            .iter()
-            .map(|tensor| {
-                let shape: Vec<_> = tensor.shape.iter().map(u64::to_string).collect();
-                let name = format::printable(&tensor.name);
-                [name, tensor.dtype.to_owned(), shape.join(" x "), tensor.bytes.to_string()]
-            })
-            .collect();
-        page.table(["tensor", "dtype", "shape", "bytes"], &rows);
-        for (name, value) in &self.metadata {
-            page.line(format!("  {} = {}", format::printable(name), format::printable(value)));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::checksum_line;
-
-    /// What GNU coreutils 9.4 prints.
-    #[test]
-    fn names_are_escaped_as_b2sum_does() {
-        assert_eq!(checksum_line("00", "a b"), "00  a b");
-        assert_eq!(checksum_line("00", "a\nb"), "\\00  a\\nb");
-        assert_eq!(checksum_line("00", "a\\b"), "\\00  a\\\\b");
     }
 }
