@@ -53,6 +53,15 @@ impl StateFile {
         Ok(Self { path: path.to_owned(), state: read(path)?, _lock: lock })
     }
 
+    /// Reads a state without taking hold of it: while a reveal is waited for,
+    /// another process may hold it for a day.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::State`].
+    pub fn peek(path: &Path) -> Result<State> {
+        read(path)
+    }
+
     /// Saves the state.
     ///
     /// # Errors
