@@ -30,6 +30,7 @@ VECTORS = json.loads(
 SOMA = 1_000_000_000
 
 collect_ignore = [] if HIGH_LEVEL else ["test_high_level.py", "test_presets.py"]
+collect_ignore += ["test_out_of_scope.py"] if MODULE != "soma_sdk" else []
 
 
 @pytest.fixture(scope="session")

@@ -219,11 +219,3 @@ async def test_only_validators_report(client):
     for build in (client.build_report_model, client.build_undo_report_model):
         tx = await build(owner.address(), new_id())
         assert failure(await run(client, owner, tx)) == "NotAValidator"
-
-
-async def test_files_are_not_relayed(client):
-    """The public network relays a model's file; ours leaves that to its host (out of scope)."""
-    with pytest.raises(RuntimeError, match="404"):
-        await client.fetch_model(new_id())
-    with pytest.raises(ValueError):
-        await client.fetch_model("not an id")

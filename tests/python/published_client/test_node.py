@@ -116,18 +116,6 @@ async def test_old_versions_stay_readable(client):
     assert (await client.get_object_with_version(before.id, before.version)).digest == before.digest
 
 
-async def test_targets_and_challenges_are_empty(client):
-    if HIGH_LEVEL:
-        assert await client.get_targets() == []
-    else:
-        # A known fault of 0.1.4: it asks for a field that the network has renamed.
-        with pytest.raises(RuntimeError, match="invalid read_mask path: miner"):
-            await client.get_targets()
-    assert not hasattr(await client.list_challenges(), "challenges")
-    with pytest.raises(RuntimeError):
-        await client.get_challenge(ZERO_ID)
-
-
 async def test_scoring_answers_its_health_check(client):
     assert await client.scoring_health() is True
 
