@@ -1,5 +1,6 @@
 //! Amounts as Python writes them: an integer is shannons, everything else SOMA.
 
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt};
 use soma_proto::{Amount, SHANNONS_PER_SOMA};
@@ -19,16 +20,17 @@ pub(crate) struct Shannons {
 }
 
 impl Shannons {
-    /// As a stake of at least `minimum`, in the unit that was surely meant.
+    /// As a stake, in the unit that was surely meant: nobody writes less than
+    /// one SOMA in shannons.
     ///
     /// # Errors
     /// [`Error::Argument`] for an integer that is too small to be shannons.
-    pub(crate) fn as_stake(self, minimum: u64) -> Result<u64> {
-        if self.integer && self.amount < minimum && self.amount > 0 {
-            let (amount, minimum) = (self.amount, Amount::from_shannons(minimum));
+    pub(crate) fn as_stake(self) -> Result<u64> {
+        if self.integer && (1..SHANNONS_PER_SOMA).contains(&self.amount) {
+            let amount = self.amount;
             return Err(Error::argument(format!(
-                "a stake of {amount} shannons is below the minimum of {minimum}; \
-                 an int is shannons: did you mean {amount}.0 SOMA?"
+                "a stake of {amount} shannons: an int is shannons, a float or Decimal is SOMA; \
+                 did you mean {amount}.0 SOMA?"
             )));
         }
         Ok(self.amount)
@@ -39,17 +41,22 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Shannons {
     type Error = PyErr;
 
     fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        // A bool is an integer in Python, but never an amount.
-        if value.is_instance_of::<PyInt>() && !value.is_instance_of::<PyBool>() {
+        // A bool is an integer in Python, but never an amount. Integers of NumPy
+        // are no `int`, but can stand for an index.
+        if value.hasattr("__index__")? && !value.is_instance_of::<PyBool>() {
             return Ok(Self { amount: value.extract()?, integer: true });
         }
-        let amount = soma(value)?;
+        let py = value.py();
+        let amount = match soma(value) {
+            Err(error) if error.is_instance_of::<PyOverflowError>(py) && value.gt(0)? => u64::MAX,
+            amount => amount?,
+        };
         if amount > TOTAL_SUPPLY_SOMA * SHANNONS_PER_SOMA {
-            let text = value.str()?;
+            let integer = py.get_type::<PyInt>().call1((value,))?;
             return Err(Error::argument(format!(
-                "{text} SOMA is more than there is; a float is SOMA: did you mean the int {}, \
+                "{} SOMA is more than there is; a float is SOMA: did you mean the int {integer}, \
                  which is shannons?",
-                text.to_cow()?.trim_end_matches(".0")
+                value.str()?
             ))
             .into());
         }
@@ -75,8 +82,11 @@ pub(crate) fn soma(value: Borrowed<'_, '_, PyAny>) -> PyResult<u64> {
     let number = if is_number {
         value.to_owned()
     } else if value.hasattr("__float__")? && !value.is_instance_of::<PyBool>() {
-        // A number of NumPy.
-        value.call_method0("__float__")?
+        // A number of NumPy. Its text is the shortest one at its own precision.
+        match decimal.call1((value.str()?,)) {
+            Ok(number) => number,
+            Err(_) => value.call_method0("__float__")?,
+        }
     } else {
         let found = value.get_type().name()?.to_string();
         return Err(pyo3::exceptions::PyTypeError::new_err(format!(

@@ -160,7 +160,8 @@ fn numbers(value: &Bound<'_, PyAny>) -> PyResult<Vec<f32>> {
     for item in items {
         let item = item?;
         let number: f64 = item.extract().map_err(|error: PyErr| {
-            if item.hasattr("__len__").unwrap_or(false) {
+            let is_text = item.is_instance_of::<PyString>() || item.is_instance_of::<PyBytes>();
+            if !is_text && item.hasattr("__len__").unwrap_or(false) {
                 PyValueError::new_err("an embedding has one dimension")
             } else {
                 error

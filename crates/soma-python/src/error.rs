@@ -65,7 +65,7 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
     use soma_model::Error as Model;
     use soma_rpc::Error as Rpc;
 
-    let text = chain(&error);
+    let text = text(&error);
     match error {
         Error::Python(error) => error,
         Error::Argument(_) | Error::Proto(_) => PyValueError::new_err(text),
@@ -99,7 +99,7 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
         Error::Model(
             Model::Embedding { .. } | Model::KeyText { .. } | Model::NotSafetensors { .. },
         ) => PyValueError::new_err(text),
-        Error::Model(Model::Io { source, .. }) => os_error(&source, text),
+        Error::Model(Model::Io { source, .. }) => os_error(py, &source, text),
         Error::Model(Model::Weights(error)) | Error::Crypto(error) => crypto(py, error, text),
         Error::Model(_) | Error::Wallet(_) | Error::Storage(_) | Error::Other(_) => {
             exception(py, "SomaError", text)
@@ -119,15 +119,19 @@ fn crypto(py: Python<'_>, error: soma_crypto::Error, text: String) -> PyErr {
         Crypto::OutputIsDirectory { .. } => pyo3::exceptions::PyIsADirectoryError::new_err(text),
         Crypto::Open { source, .. }
         | Crypto::Read { source, .. }
-        | Crypto::Create { source, .. } => os_error(&source, text),
+        | Crypto::Create { source, .. } => os_error(py, &source, text),
         Crypto::DigestMismatch { .. } | Crypto::Random { .. } => exception(py, "SomaError", text),
         _ => PyOSError::new_err(text),
     }
 }
 
-/// The `OSError` of Python for a reason, with our text.
-fn os_error(source: &std::io::Error, text: String) -> PyErr {
-    std::io::Error::new(source.kind(), text).into()
+/// The `OSError` of Python for a reason, with our text; an exception that a
+/// file object of Python raised is the caller's own and goes back as it came.
+fn os_error(py: Python<'_>, source: &std::io::Error, text: String) -> PyErr {
+    match source.get_ref().and_then(|inner| inner.downcast_ref::<PyErr>()) {
+        Some(raised) => raised.clone_ref(py),
+        None => std::io::Error::new(source.kind(), text).into(),
+    }
 }
 
 fn failed(py: Python<'_>, text: String, executed: &Executed) -> PyErr {
@@ -186,7 +190,7 @@ fn with_attributes(
 }
 
 /// An error and its causes, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn text(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(deeper) = cause {

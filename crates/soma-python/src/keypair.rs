@@ -24,6 +24,9 @@ pub(crate) struct Keypair(pub(crate) KeyPair);
 #[pymethods]
 impl Keypair {
     /// A new key pair from the operating system's random numbers.
+    ///
+    /// >>> Keypair.generate().address() != Keypair.generate().address()
+    /// True
     #[staticmethod]
     fn generate() -> Self {
         Self(KeyPair::generate())
@@ -58,6 +61,9 @@ impl Keypair {
     /// The key pair of a secret: 32 bytes, or 64 hex digits with an optional ``0x``.
     ///
     /// Raises ValueError for any other length or text.
+    ///
+    /// >>> Keypair.from_secret_key("11" * 32).to_secret_key() == "11" * 32
+    /// True
     #[staticmethod]
     fn from_secret_key(secret: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(bytes) = secret.cast::<PyBytes>() {
@@ -77,6 +83,9 @@ impl Keypair {
     /// The key pair of a BIP-39 phrase, at the path ``m/44'/784'/0'/0'/0'``.
     ///
     /// Raises ValueError for a phrase with unknown words or a wrong checksum.
+    ///
+    /// >>> Keypair.from_mnemonic("abandon " * 11 + "about").address()
+    /// '5e93a736d04fbb25737aa40bee40171ef79f65fae833749e3c089fe7cc2161f1'
     #[staticmethod]
     fn from_mnemonic(mnemonic: &str) -> PyResult<Self> {
         let phrase: Mnemonic = mnemonic
@@ -88,12 +97,18 @@ impl Keypair {
     /// The key pair of a text that begins with ``somaprivkey1``, as wallets export it.
     ///
     /// Raises ValueError for any other text.
+    ///
+    /// >>> Keypair.from_encoded(signer.to_encoded()).address() == signer.address()
+    /// True
     #[staticmethod]
     fn from_encoded(text: &str) -> PyResult<Self> {
         Ok(Self(KeyPair::from_bech32(text.trim()).map_err(Error::from)?))
     }
 
     /// The account's address: 64 hex digits without ``0x``.
+    ///
+    /// >>> Keypair.from_secret_key("11" * 32).address()
+    /// '0881c07520943bbf13989b92892093c1b50672156fa5f873c22892701cb2e207'
     fn address(&self) -> String {
         self.0.address().to_string()
     }
@@ -101,16 +116,27 @@ impl Keypair {
     /// Signs BCS(TransactionData); gives BCS of the signed transaction.
     ///
     /// Raises ValueError for bytes that are no transaction.
+    ///
+    /// >>> [coin, *_] = await client.list_owned_objects(signer.address(), "coin")
+    /// >>> data = await client.build_transfer_coin(signer.address(), friend, coin, 5)
+    /// >>> (await client.execute_transaction(signer.sign(data))).status
+    /// 'Success'
     fn sign<'py>(&self, py: Python<'py>, tx_data_bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &sign(&self.0, tx_data_bytes)?))
     }
 
     /// The secret: 64 hex digits.
+    ///
+    /// >>> len(signer.to_secret_key())
+    /// 64
     fn to_secret_key(&self) -> String {
         self.0.to_hex().to_string()
     }
 
     /// The secret as a text that wallets import: ``somaprivkey1...``.
+    ///
+    /// >>> signer.to_encoded()[:12]
+    /// 'somaprivkey1'
     fn to_encoded(&self) -> String {
         self.0.to_bech32().to_string()
     }

@@ -137,6 +137,14 @@ pub(crate) fn deactivate_model(model_id: Id) -> TransactionKind {
     TransactionKind::DeactivateModel { model_id: model_id.0 }
 }
 
+pub(crate) fn report_model(model_id: Id) -> TransactionKind {
+    TransactionKind::ReportModel { model_id: model_id.0 }
+}
+
+pub(crate) fn undo_report_model(model_id: Id) -> TransactionKind {
+    TransactionKind::UndoReportModel { model_id: model_id.0 }
+}
+
 pub(crate) fn set_model_commission_rate(model_id: Id, new_rate: u64) -> TransactionKind {
     TransactionKind::SetModelCommissionRate { model_id: model_id.0, new_rate }
 }

@@ -56,6 +56,9 @@ fn load_embedding(source: arguments::Embedding) -> Vec<f32> {
 }
 
 /// A fresh random id for a model or a stake pool.
+///
+/// >>> len(new_model_id())
+/// 66
 #[pyfunction]
 fn new_model_id() -> String {
     soma_proto::ObjectId::random().to_string()

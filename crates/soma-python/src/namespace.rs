@@ -10,6 +10,8 @@ use serde::ser::{self, Serialize};
 use soma_proto::effects::{ExecutionStatus, TransactionEffects, WrittenObject};
 use soma_proto::{Object, ObjectRef};
 
+use crate::error::Error;
+
 /// Turns a value into dictionaries, lists, tuples and plain values.
 pub(crate) fn to_python<'py>(
     py: Python<'py>,
@@ -24,6 +26,15 @@ pub(crate) fn shape<'py>(
     value: &(impl Serialize + ?Sized),
 ) -> PyResult<Bound<'py, PyAny>> {
     attributes(&class(py, "Shape")?, to_python(py, value)?)
+}
+
+/// Turns a record into an object of a class of `soma._types`; takes the
+/// interpreter lock itself.
+pub(crate) fn made(name: &str, value: &(impl Serialize + ?Sized)) -> Result<Py<PyAny>, Error> {
+    Ok(Python::attach(|py| {
+        let fields = to_python(py, value)?.cast_into::<PyDict>()?;
+        Ok::<_, PyErr>(class(py, name)?.call((), Some(&fields))?.unbind())
+    })?)
 }
 
 /// An object with these attributes.

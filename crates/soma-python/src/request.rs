@@ -28,6 +28,9 @@ impl From<TransactionKind> for TransactionRequest {
 #[pymethods]
 impl TransactionRequest {
     /// The name of what it does, for example ``"CommitModelUpdate"``.
+    ///
+    /// >>> build_deactivate_model("0x" + "ab" * 32).kind
+    /// 'DeactivateModel'
     #[getter]
     fn kind(&self) -> &'static str {
         self.kind.name()
@@ -40,6 +43,9 @@ impl TransactionRequest {
 }
 
 /// Moves ``amount`` out of a coin, or all of it.
+///
+/// >>> [coin, gas] = await client.list_owned_objects(signer.address(), "coin")
+/// >>> effects = await client.submit(signer, build_transfer_coin(friend, coin, 0.5))
 #[pyfunction]
 #[pyo3(signature = (recipient, coin, amount = None))]
 pub(crate) fn build_transfer_coin(
@@ -51,6 +57,9 @@ pub(crate) fn build_transfer_coin(
 }
 
 /// Gives objects away.
+///
+/// >>> [coin, gas] = await client.list_owned_objects(signer.address(), "coin")
+/// >>> effects = await client.submit(signer, build_transfer_objects(friend, [coin]))
 #[pyfunction]
 pub(crate) fn build_transfer_objects(
     recipient: Account,
@@ -59,9 +68,13 @@ pub(crate) fn build_transfer_objects(
     kinds::transfer_objects(recipient, objects).into()
 }
 
-/// Pays several addresses out of these coins.
+/// Pays several addresses out of these coins; amounts as ints of shannons or
+/// floats or Decimals of SOMA.
 ///
 /// Raises ValueError unless there are as many amounts as recipients.
+///
+/// >>> [coin, gas] = await client.list_owned_objects(signer.address(), "coin")
+/// >>> effects = await client.submit(signer, build_pay_coins([friend], [0.5], [coin]))
 #[pyfunction]
 pub(crate) fn build_pay_coins(
     recipients: Vec<Account>,
@@ -72,6 +85,9 @@ pub(crate) fn build_pay_coins(
 }
 
 /// Stakes ``amount`` out of a coin with a validator, or all of it.
+///
+/// >>> [coin, gas] = await client.list_owned_objects(signer.address(), "coin")
+/// >>> effects = await client.submit(signer, build_add_stake(validator, coin, 0.5))
 #[pyfunction]
 #[pyo3(signature = (validator, coin, amount = None))]
 pub(crate) fn build_add_stake(
@@ -83,6 +99,10 @@ pub(crate) fn build_add_stake(
 }
 
 /// Stakes ``amount`` out of a coin on a model, or all of it.
+///
+/// >>> build_add_stake_to_model(new_model_id(), {"id": "0x" + "ab" * 32, "version": 1,
+/// ...                          "digest": "1" * 32}, 0.5)
+/// TransactionRequest(AddStakeToModel)
 #[pyfunction]
 #[pyo3(signature = (model_id, coin, amount = None))]
 pub(crate) fn build_add_stake_to_model(
@@ -94,6 +114,10 @@ pub(crate) fn build_add_stake_to_model(
 }
 
 /// Withdraws a stake with its rewards.
+///
+/// >>> await client.add_stake(signer, validator, 1.5)
+/// >>> [receipt] = await client.list_owned_objects(signer.address(), "staked_soma")
+/// >>> effects = await client.submit(signer, build_withdraw_stake(receipt))
 #[pyfunction]
 pub(crate) fn build_withdraw_stake(staked_soma: Reference) -> TransactionRequest {
     kinds::withdraw_stake(staked_soma).into()
@@ -102,8 +126,13 @@ pub(crate) fn build_withdraw_stake(staked_soma: Reference) -> TransactionRequest
 /// Commits to a new model.
 ///
 /// ``weights_url_commitment`` is Blake2b-256 of the URL in normal form,
-/// ``weights_commitment`` of the encrypted weights; ``commission_rate`` is in
-/// basis points. Without ``architecture_version`` it is the chain's.
+/// ``weights_commitment`` of the encrypted weights; ``stake_amount`` is an int of
+/// shannons or a float or Decimal of SOMA, ``commission_rate`` in basis points.
+/// Without ``architecture_version`` it is the chain's.
+///
+/// >>> commitments = SomaClient.commitment(weights_url.encode()), "cd" * 32
+/// >>> tx = build_commit_model(new_model_id(), *commitments, 1.0, 1000, new_model_id())
+/// >>> effects = await client.submit(signer, tx)
 #[pyfunction]
 #[pyo3(signature = (model_id, weights_url_commitment, weights_commitment, stake_amount,
                     commission_rate, staking_pool_id, architecture_version = None))]
@@ -181,22 +210,36 @@ reveal! {
     /// ``weights_checksum`` is Blake2b-256 of the encrypted file, ``weights_size``
     /// its bytes, ``embedding`` the vector that training gave. Raises ValueError
     /// for an empty embedding and for numbers that are not finite.
+    ///
+    /// >>> build_reveal_model("0x" + "ab" * 32, weights_url, "cd" * 32, 7, decryption_key, embedding)
+    /// TransactionRequest(RevealModel)
     build_reveal_model, RevealOf::Registration
 }
 
 reveal! {
     /// Reveals new weights of an active model; arguments as
-    /// :func:`build_reveal_model`.
+    /// :func:`build_reveal_model`, ``weights_size`` in bytes.
+    ///
+    /// >>> build_reveal_model_update(
+    /// ...     "0x" + "ab" * 32, weights_url, "cd" * 32, 7, decryption_key, embedding
+    /// ... )
+    /// TransactionRequest(RevealModelUpdate)
     build_reveal_model_update, RevealOf::Update
 }
 
 /// Withdraws a model from the competition.
+///
+/// >>> build_deactivate_model("0x" + "ab" * 32)
+/// TransactionRequest(DeactivateModel)
 #[pyfunction]
 pub(crate) fn build_deactivate_model(model_id: Id) -> TransactionRequest {
     kinds::deactivate_model(model_id).into()
 }
 
 /// Sets a commission in basis points, in force from the next epoch on.
+///
+/// >>> build_set_model_commission_rate("0x" + "ab" * 32, 500)
+/// TransactionRequest(SetModelCommissionRate)
 #[pyfunction]
 pub(crate) fn build_set_model_commission_rate(model_id: Id, new_rate: u64) -> TransactionRequest {
     kinds::set_model_commission_rate(model_id, new_rate).into()

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3::IntoPyObjectExt as _;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use pyo3_async_runtimes::tokio::future_into_py;
 
 use crate::error::{Error, Result};
@@ -22,7 +24,15 @@ pub(crate) fn future<'py, T>(
 where
     T: for<'a> IntoPyObject<'a> + Send + 'static,
 {
-    future_into_py(py, async move { work.await.map_err(PyErr::from) })
+    future_into_py(py, async move {
+        let value = work.await?;
+        Python::attach(|py| {
+            let answer = value.into_bound_py_any(py)?;
+            // What gives nothing would otherwise give an empty tuple.
+            let is_nothing = answer.cast::<PyTuple>().is_ok_and(PyTupleMethods::is_empty);
+            Ok(if is_nothing { py.None() } else { answer.unbind() })
+        })
+    })
 }
 
 /// Runs `work` to its end even if whoever waits for it goes away: for the part

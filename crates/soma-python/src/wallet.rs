@@ -59,12 +59,18 @@ impl Wallet {
     }
 
     /// The active account, or ``None``.
+    ///
+    /// >>> wallet.active.alias
+    /// 'me'
     #[getter]
     fn active<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
         slf.get().inner.active_address().map(|address| Self::account(slf, address)).transpose()
     }
 
     /// All accounts, ordered by address.
+    ///
+    /// >>> [account.alias for account in wallet.accounts]
+    /// ['me']
     #[getter]
     fn accounts<'py>(slf: &Bound<'py, Self>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let addresses: Vec<_> =
@@ -75,6 +81,9 @@ impl Wallet {
     /// The key of an account, named by address or alias.
     ///
     /// Raises SomaError if it is not in the wallet.
+    ///
+    /// >>> wallet.keypair("me").address() == wallet.active
+    /// True
     fn keypair(&self, identity: &str) -> PyResult<Keypair> {
         let address = self.resolve(identity)?;
         Ok(Keypair(self.inner.keystore().key(&address).map_err(Error::from)?.clone()))

@@ -40,8 +40,12 @@ from ._soma import new_model_id as new_model_id
 from ._types import Account as Account
 from ._types import Balance as Balance
 from ._types import CommittedModel as CommittedModel
+from ._types import DecryptedFile as DecryptedFile
+from ._types import EncryptedFile as EncryptedFile
 from ._types import EpochNumber as EpochNumber
 from ._types import FailedStatus as FailedStatus
+from ._types import PreparedModel as PreparedModel
+from ._types import RevealedModel as RevealedModel
 from ._types import Shape as Shape
 from ._types import TransactionEffects as TransactionEffects
 
@@ -49,12 +53,16 @@ __all__ = [
     "Account",
     "Balance",
     "CommittedModel",
+    "DecryptedFile",
+    "EncryptedFile",
     "EpochNumber",
     "EpochTimeout",
     "FailedStatus",
     "Keypair",
     "OutcomeUnknown",
+    "PreparedModel",
     "Refused",
+    "RevealedModel",
     "ServiceNotConfigured",
     "Shape",
     "SomaClient",

@@ -11,6 +11,8 @@ from __future__ import annotations
 class SomaError(RuntimeError):
     """Something went wrong that is not a bad argument."""
 
+    __module__ = "soma"
+
 
 class TransportError(SomaError):
     """No connection, no answer in time, or an answer of no use.
@@ -18,9 +20,13 @@ class TransportError(SomaError):
     Nothing was changed: the same call may be made again.
     """
 
+    __module__ = "soma"
+
 
 class ServiceNotConfigured(SomaError):
     """The call needs a service whose URL the client was not given."""
+
+    __module__ = "soma"
 
 
 class Refused(SomaError):
@@ -34,6 +40,8 @@ class Refused(SomaError):
             ``message`` and, where they apply, ``remedy`` and ``failure``.
     """
 
+    __module__ = "soma"
+
     failure: str | None = None
     findings: list[dict[str, str]]
 
@@ -46,6 +54,8 @@ class TransactionFailed(SomaError):
         failure: The name of the failure, for example ``"ModelNotActive"``.
         effects: The effects, as :meth:`SomaClient.get_transaction` gives them.
     """
+
+    __module__ = "soma"
 
     digest: str
     failure: str
@@ -62,8 +72,12 @@ class OutcomeUnknown(SomaError):
         digest: The transaction's digest.
     """
 
+    __module__ = "soma"
+
     digest: str
 
 
 class EpochTimeout(SomaError):
     """The epoch did not change in the time given."""
+
+    __module__ = "soma"

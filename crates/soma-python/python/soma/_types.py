@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
 
+# Only type checkers need these; `typing` itself would cost more than all else.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from decimal import Decimal
+    from typing import Any
 
     from ._soma import Keypair, Wallet
 
@@ -14,9 +16,94 @@ if TYPE_CHECKING:
 class Shape(SimpleNamespace):
     """An answer of the network: its fields are attributes."""
 
+    __module__ = "soma"
+
+
+class EncryptedFile(Shape):
+    """A file that was encrypted; its text does not show the key.
+
+    Attributes:
+        output: The ciphertext's file.
+        size: Its length in bytes, that of the weights too.
+        commitment: Blake2b-256 of the ciphertext, 64 hex digits.
+        decryption_key: 64 hex digits; keep them until the reveal.
+        key_file: Where the key was written, or ``None``.
+    """
+
+    __module__ = "soma"
+
+    output: str
+    size: int
+    commitment: str
+    decryption_key: str
+    key_file: str | None
+
+    def __repr__(self) -> str:
+        return f"EncryptedFile({self.output!r}, size={self.size}, commitment={self.commitment!r})"
+
+
+class DecryptedFile(Shape):
+    """A file that was decrypted.
+
+    Attributes:
+        output: The weights' file.
+        size: Its length in bytes.
+        commitment: Blake2b-256 of the ciphertext that was read, 64 hex digits.
+    """
+
+    __module__ = "soma"
+
+    output: str
+    size: int
+    commitment: str
+
+
+class PreparedModel(Shape):
+    """A model, or an update of one, that is ready to be committed to.
+
+    Attributes:
+        model_id: The model.
+        staking_pool_id: Its stake pool.
+        state: The state file; it holds the key.
+        sealed_file: The encrypted weights, to be served at the URL.
+        weights_url: The URL in normal form.
+        weights_url_commitment: Blake2b-256 of that, 64 hex digits.
+        weights_commitment: Blake2b-256 of the encrypted weights, 64 hex digits.
+        weights_size: Their length in bytes.
+    """
+
+    __module__ = "soma"
+
+    model_id: str
+    staking_pool_id: str
+    state: str
+    sealed_file: str
+    weights_url: str
+    weights_url_commitment: str
+    weights_commitment: str
+    weights_size: int
+
+
+class RevealedModel(Shape):
+    """A model that was revealed.
+
+    Attributes:
+        model_id: The model.
+        epoch: The epoch in which it was revealed.
+        digest: The transaction; ``None`` if it was revealed by other means.
+    """
+
+    __module__ = "soma"
+
+    model_id: str
+    epoch: int
+    digest: str | None
+
 
 class Balance(int):
     """An amount in shannons; computes and prints as the integer."""
+
+    __module__ = "soma"
 
     @property
     def soma(self) -> Decimal:
@@ -38,6 +125,8 @@ class CommittedModel(str):
         state: The state file, or ``None`` if there is none.
     """
 
+    __module__ = "soma"
+
     staking_pool_id: str
     commit_epoch: int
     digest: str
@@ -47,6 +136,8 @@ class CommittedModel(str):
 
 class Account(str):
     """An address of a wallet; signs wherever a signer is asked for."""
+
+    __module__ = "soma"
 
     alias: str
     wallet: Wallet
@@ -71,6 +162,8 @@ class EpochNumber(int):
     ``protocolConfig.protocolVersion`` as text.
     """
 
+    __module__ = "soma"
+
     epoch: str
     protocolConfig: Shape
 
@@ -81,6 +174,8 @@ class FailedStatus(str):
     ``Failure.error`` is the failure as earlier clients showed it.
     """
 
+    __module__ = "soma"
+
     Failure: Any
 
 
@@ -90,6 +185,8 @@ class TransactionEffects(Shape):
     ``status`` is ``"Success"`` or a :class:`FailedStatus`; amounts are
     shannons.
     """
+
+    __module__ = "soma"
 
     @property
     def V1(self) -> TransactionEffects:

@@ -9,6 +9,7 @@ use soma_proto::SHANNONS_PER_SOMA;
 
 use super::SomaClient;
 use crate::arguments::{Hash, Key};
+use crate::namespace::made;
 use crate::weights::{self, FileJob, Progress, Source};
 use crate::{amount, runtime};
 
@@ -40,6 +41,9 @@ impl SomaClient {
     /// Decrypts weights; ``key`` is 32 bytes, 64 hex digits or Base58.
     ///
     /// Nothing tells a wrong key: compare :meth:`commitment` first.
+    ///
+    /// >>> SomaClient.decrypt_weights(encrypted_weights, decryption_key) == weights
+    /// True
     #[staticmethod]
     fn decrypt_weights<'py>(
         py: Python<'py>,
@@ -99,23 +103,21 @@ impl SomaClient {
     /// Encrypts a file into another under a fresh key, in one pass and a few
     /// MiB of memory, whatever its size; awaitable.
     ///
-    /// Gives ``output``, ``size``, ``commitment``, ``decryption_key`` and
-    /// ``key_file``. With ``key_file`` the key is written there (mode 0600,
-    /// never overwritten) before the first byte of ciphertext. ``progress`` is
-    /// called with bytes done and in all, or is a bar of tqdm.
+    /// Gives an :class:`EncryptedFile`. With ``key_file`` the key is written
+    /// there (mode 0600, never overwritten) before the first byte of ciphertext.
+    /// ``progress`` is called with bytes done and in all, or is a bar of tqdm.
     ///
     /// The output appears under its name when it is complete; after an error or
     /// a cancellation nothing is left. Raises FileExistsError if it is there
     /// and ``overwrite`` is not set, OSError for what cannot be read or written.
     ///
-    /// >>> import asyncio, pathlib, tempfile
-    /// >>> from soma import SomaClient
-    /// >>> folder = pathlib.Path(tempfile.mkdtemp())
-    /// >>> _ = (folder / "w").write_bytes(b"weights")
-    /// >>> async def example():
-    /// ...     return await SomaClient.encrypt_file(folder / "w", folder / "w.enc")
-    /// >>> asyncio.run(example()).size
-    /// 7
+    /// >>> done = await SomaClient.encrypt_file(
+    /// ...     weights_file, folder / "w.enc", key_file=folder / "w.key"
+    /// ... )
+    /// >>> done.size == len(weights)
+    /// True
+    /// >>> (folder / "w.key").read_text().strip() == done.decryption_key
+    /// True
     #[staticmethod]
     #[pyo3(signature = (source, output, *, key_file = None, overwrite = false, progress = None))]
     fn encrypt_file<'py>(
@@ -129,15 +131,24 @@ impl SomaClient {
         let job = FileJob { input: source, output, overwrite, progress };
         runtime::future(
             py,
-            runtime::on_a_thread(move |stop| weights::encrypt_file(&job, key_file, &stop)?.shape()),
+            runtime::on_a_thread(move |stop| {
+                made("EncryptedFile", &weights::encrypt_file(&job, key_file, &stop)?)
+            }),
         )
     }
 
-    /// Decrypts a file into another; awaitable. Arguments and errors as
-    /// :meth:`encrypt_file`.
+    /// Decrypts a file into another; awaitable. Gives a :class:`DecryptedFile`;
+    /// arguments and errors as :meth:`encrypt_file`.
     ///
     /// With ``commitment`` the output gets its name only if the ciphertext is
     /// the one committed to; SomaError otherwise.
+    ///
+    /// >>> done = await SomaClient.encrypt_file(weights_file, folder / "w.enc")
+    /// >>> opened = await SomaClient.decrypt_file(
+    /// ...     folder / "w.enc", folder / "w", done.decryption_key, commitment=done.commitment
+    /// ... )
+    /// >>> opened.size == len(weights)
+    /// True
     #[staticmethod]
     #[pyo3(signature = (source, output, key, *, commitment = None, overwrite = false,
                         progress = None))]
@@ -156,12 +167,15 @@ impl SomaClient {
         runtime::future(
             py,
             runtime::on_a_thread(move |stop| {
-                weights::decrypt_file(&job, &key, expected, &stop)?.shape()
+                made("DecryptedFile", &weights::decrypt_file(&job, &key, expected, &stop)?)
             }),
         )
     }
 
     /// Blake2b-256 of a file as 64 hex digits; awaitable.
+    ///
+    /// >>> await SomaClient.commitment_file(weights_file) == SomaClient.commitment(weights)
+    /// True
     #[staticmethod]
     #[pyo3(signature = (path, *, progress = None))]
     fn commitment_file<'py>(

@@ -6,7 +6,6 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use soma_proto::{ObjectType, SignedTransaction, TransactionData};
-use soma_rpc::WAIT_TIMEOUT;
 
 use super::SomaClient;
 use crate::arguments::{Account, Digest, Id};
@@ -37,6 +36,9 @@ struct FaucetCoin {
 #[pymethods]
 impl SomaClient {
     /// The chain's name: ``"localnet"``, ``"testnet"``.
+    ///
+    /// >>> await client.get_chain_identifier()
+    /// 'localnet'
     fn get_chain_identifier<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
@@ -46,6 +48,9 @@ impl SomaClient {
     }
 
     /// The node's name and version, for example ``"soma-node/0.1.0"``.
+    ///
+    /// >>> await client.get_server_version()
+    /// 'soma-node/0.1.0'
     fn get_server_version<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
@@ -55,18 +60,27 @@ impl SomaClient {
     }
 
     /// The protocol version in force.
+    ///
+    /// >>> await client.get_protocol_version()
+    /// 1
     fn get_protocol_version<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move { Ok(services.node.protocol_version().await?) })
     }
 
     /// The architecture that new models are committed for.
+    ///
+    /// >>> await client.get_architecture_version()
+    /// 1
     fn get_architecture_version<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move { Ok(services.node.architecture_version().await?) })
     }
 
     /// How many numbers an embedding has on this network.
+    ///
+    /// >>> len(embedding) == await client.get_embedding_dim()
+    /// True
     fn get_embedding_dim<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(
@@ -76,12 +90,17 @@ impl SomaClient {
     }
 
     /// The smallest stake of a model, in shannons.
+    ///
+    /// >>> await client.get_model_min_stake()
+    /// 1000000000
     fn get_model_min_stake<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move { Ok(services.node.parameters().await?.model_min_stake) })
     }
 
     /// Raises SomaError unless the node has the version that this client is for.
+    ///
+    /// >>> await client.check_api_version()
     fn check_api_version<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
@@ -102,6 +121,10 @@ impl SomaClient {
     ///
     /// It grows with the number of models; :meth:`get_model`,
     /// :meth:`get_epoch` and :meth:`get_embedding_dim` ask for less.
+    ///
+    /// >>> state = await client.get_latest_system_state()
+    /// >>> state.epoch, state.parameters.value_fee_bps
+    /// (0, 10)
     fn get_latest_system_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
@@ -117,6 +140,9 @@ impl SomaClient {
     /// ``end_of_epoch_info``; ``None`` where the node does not tell.
     /// ``epoch.epoch`` and ``epoch.protocolConfig`` are there for code written
     /// for earlier clients.
+    ///
+    /// >>> (await client.get_epoch()).epoch
+    /// 0
     #[pyo3(signature = (epoch = None))]
     fn get_epoch<'py>(&self, py: Python<'py>, epoch: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
@@ -129,6 +155,10 @@ impl SomaClient {
     /// Waits until the epoch after the running one has begun; gives its number.
     ///
     /// Raises EpochTimeout after ``timeout`` seconds.
+    ///
+    /// >>> await client.wait_for_next_epoch(timeout=0.1)
+    /// Traceback (most recent call last):
+    /// soma.EpochTimeout: epoch 0 was still running after 0.1 s
     #[pyo3(signature = (timeout = 120.0))]
     fn wait_for_next_epoch<'py>(
         &self,
@@ -136,8 +166,7 @@ impl SomaClient {
         timeout: f64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
-        let limit = Duration::try_from_secs_f64(timeout)
-            .map_err(|_| Error::argument("timeout is a number of seconds"))?;
+        let limit = seconds(timeout)?;
         runtime::future(py, async move {
             let epoch = services.node.epoch().await?;
             match services.node.wait_for_epoch(epoch + 1, EPOCH_INTERVAL, limit).await {
@@ -154,17 +183,26 @@ impl SomaClient {
     /// Ends the running epoch of a local network; gives the number of the next.
     ///
     /// Raises ServiceNotConfigured without ``admin_url``.
+    ///
+    /// >>> await client.advance_epoch()
+    /// 1
     fn advance_epoch<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move { Ok(services.admin()?.advance_epoch().await?) })
     }
 
     /// The newest checkpoint's summary; its fields are under ``data``.
+    ///
+    /// >>> (await client.get_latest_checkpoint()).data.sequence_number > 0
+    /// True
     fn get_latest_checkpoint<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.checkpoint(py, None)
     }
 
     /// A checkpoint's summary by its number; its fields are under ``data``.
+    ///
+    /// >>> (await client.get_checkpoint_summary(0)).data.epoch
+    /// 0
     fn get_checkpoint_summary<'py>(
         &self,
         py: Python<'py>,
@@ -174,6 +212,10 @@ impl SomaClient {
     }
 
     /// What an address has in coins: an int of shannons with ``.soma``.
+    ///
+    /// >>> balance = await client.get_balance(signer.address())
+    /// >>> balance, balance.soma
+    /// (4000000000, Decimal('4.000000000'))
     fn get_balance<'py>(&self, py: Python<'py>, address: Account) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
@@ -189,6 +231,10 @@ impl SomaClient {
     ///
     /// ``object_type`` is ``coin``, ``staked_soma``, ``target``, ``challenge``
     /// or ``system_state``; ValueError for anything else.
+    ///
+    /// >>> [coin, _] = await client.list_owned_objects(signer.address(), "coin")
+    /// >>> coin.id[:2], coin.data.object_type
+    /// ('0x', 'Coin')
     #[pyo3(signature = (owner, object_type = None, limit = None))]
     fn list_owned_objects<'py>(
         &self,
@@ -224,11 +270,19 @@ impl SomaClient {
     }
 
     /// An object by its id; SomaError if it does not exist.
+    ///
+    /// >>> [coin, _] = await client.list_owned_objects(signer.address(), "coin")
+    /// >>> (await client.get_object(coin.id)).digest == coin.digest
+    /// True
     fn get_object<'py>(&self, py: Python<'py>, object_id: Id) -> PyResult<Bound<'py, PyAny>> {
         self.object(py, object_id, None)
     }
 
     /// An object as it was at a version; SomaError if there was none.
+    ///
+    /// >>> [coin, _] = await client.list_owned_objects(signer.address(), "coin")
+    /// >>> (await client.get_object_with_version(coin.id, coin.version)).id == coin.id
+    /// True
     fn get_object_with_version<'py>(
         &self,
         py: Python<'py>,
@@ -242,6 +296,10 @@ impl SomaClient {
     /// ``amount`` in shannons, ``id`` and ``transfer_tx_digest``.
     ///
     /// Raises ServiceNotConfigured without ``faucet_url``.
+    ///
+    /// >>> answer = await client.request_faucet(friend)
+    /// >>> answer.status, answer.coins_sent[0].amount
+    /// ('Success', 2000000000)
     fn request_faucet<'py>(&self, py: Python<'py>, address: &str) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         let address = address.parse::<soma_proto::Address>();
@@ -265,6 +323,9 @@ impl SomaClient {
     }
 
     /// Whether the scoring service is well; needs ``scoring_url``.
+    ///
+    /// >>> await client.scoring_health()
+    /// True
     fn scoring_health<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(
@@ -277,17 +338,27 @@ impl SomaClient {
     /// the effects, also of a transaction that the chain failed.
     ///
     /// Raises ValueError for bytes that are no signed transaction, SomaError if
-    /// the node refuses it, OutcomeUnknown if nobody knows what became of it.
+    /// the node refuses it, OutcomeUnknown if after ``timeout`` seconds nobody
+    /// knows what became of it.
+    ///
+    /// >>> [coin, _] = await client.list_owned_objects(signer.address(), "coin")
+    /// >>> data = await client.build_transfer_coin(signer.address(), friend, coin, 5)
+    /// >>> effects = await client.execute_transaction(signer.sign(data))
+    /// >>> effects.status, effects.transaction_fee.total_fee
+    /// ('Success', 1600)
+    #[pyo3(signature = (tx_bytes, *, timeout = 60.0))]
     fn execute_transaction<'py>(
         &self,
         py: Python<'py>,
         tx_bytes: &[u8],
+        timeout: f64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let signed = SignedTransaction::from_bcs(tx_bytes).map_err(Error::from)?;
+        let timeout = seconds(timeout)?;
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
             let executed = runtime::to_the_end(async move {
-                Ok(services.node.execute_and_wait(&signed, WAIT_TIMEOUT).await?)
+                Ok(services.node.execute_and_wait(&signed, timeout).await?)
             })
             .await?;
             effects(&executed.effects)
@@ -297,6 +368,11 @@ impl SomaClient {
     /// What BCS(TransactionData) would do now; costs nothing, needs no signature.
     ///
     /// Never simulate a reveal before its time: the node learns URL and key.
+    ///
+    /// >>> [coin, _] = await client.list_owned_objects(signer.address(), "coin")
+    /// >>> data = await client.build_transfer_coin(signer.address(), friend, coin, 5)
+    /// >>> (await client.simulate_transaction(data)).transaction_fee.total_fee
+    /// 1600
     fn simulate_transaction<'py>(
         &self,
         py: Python<'py>,
@@ -308,11 +384,15 @@ impl SomaClient {
     }
 
     /// The effects of a transaction by its digest; SomaError if it is unknown.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> (await client.get_transaction(model.digest)).executed_epoch
+    /// 0
     fn get_transaction<'py>(&self, py: Python<'py>, digest: Digest) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
             let found = services.node.transaction(&digest.0).await?;
-            let unknown = || Error::Other(format!("transaction {} is not known", digest.0));
+            let unknown = || Error::Other(format!("transaction {} not found", digest.0));
             effects(&found.ok_or_else(unknown)?.effects)
         })
     }
@@ -356,6 +436,11 @@ pub(super) fn effects(effects: &soma_proto::effects::TransactionEffects) -> Resu
     Ok(Python::attach(|py| namespace::effects(py, effects).map(Bound::unbind))?)
 }
 
+fn seconds(timeout: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(timeout)
+        .map_err(|_| Error::argument(format!("timeout is a number of seconds, not {timeout}")))
+}
+
 fn object_type_of(name: &str) -> Result<ObjectType> {
     Ok(match name {
         "coin" => ObjectType::Coin,
@@ -365,7 +450,7 @@ fn object_type_of(name: &str) -> Result<ObjectType> {
         "system_state" => ObjectType::SystemState,
         other => {
             return Err(Error::argument(format!(
-                "there is no object type {other:?}; known are coin, staked_soma, target, \
+                "Unknown object type {other:?}; known are coin, staked_soma, target, \
                  challenge, system_state"
             )));
         }

@@ -27,14 +27,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of a SOMA node.
 ///
-/// Name the node by URL, or a network by name::
+/// Name the node by URL, or a network by name: ``chain="localnet"`` or
+/// ``chain="testnet"``. It can be awaited, or entered by ``async with``.
 ///
-///     client = await SomaClient("http://127.0.0.1:9000",
-///                               faucet_url="http://127.0.0.1:9123",
-///                               admin_url="http://127.0.0.1:9125")
-///     client = await SomaClient(chain="localnet")      # or "testnet"
-///     async with SomaClient(chain="localnet") as client:
-///         ...
+/// >>> client = await SomaClient(rpc_url)
+/// >>> await client.get_chain_identifier()
+/// 'localnet'
+///
+/// In the examples of the methods, as in the guide, ``signer`` is a key pair
+/// with two coins of 2 SOMA, ``weights_file`` a safetensors file,
+/// ``encrypted_weights`` what ``weights_url`` serves, from the folder
+/// ``served``, and the epoch is 0.
 ///
 /// The node is called at the first request; the other services must answer at
 /// once. Every method that asks the network returns a future of the running

@@ -57,10 +57,11 @@ impl SomaClient {
     /// is sent, ValueError for a stake in the wrong unit, TransactionFailed,
     /// OutcomeUnknown.
     ///
-    /// ::
-    ///
-    ///     sealed, key = SomaClient.encrypt_weights(weights)
-    ///     model = await client.commit_model(signer, url, sealed, 1000, stake_amount=1.0)
+    /// >>> model = await client.commit_model(
+    /// ...     signer, weights_url, encrypted_weights, 1000, stake_amount=1.0
+    /// ... )
+    /// >>> model.commit_epoch
+    /// 0
     #[pyo3(signature = (signer, weights_url, encrypted_weights, commission_rate,
                         stake_amount = None, *, decryption_key = None, embedding = None,
                         state = None))]
@@ -77,14 +78,16 @@ impl SomaClient {
         embedding: Option<Embedding>,
         state: Option<PathBuf>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let stake_amount = stake_amount.map(Shannons::as_stake).transpose()?;
         let services = Arc::clone(&self.services);
         runtime::future(
             py,
             runtime::apart(move || async move {
                 let node = &services.node;
-                let minimum = node.parameters().await?.model_min_stake;
-                let stake_amount =
-                    stake_amount.map_or(Ok(minimum), |stake| stake.as_stake(minimum))?;
+                let stake_amount = match stake_amount {
+                    Some(stake) => stake,
+                    None => node.parameters().await?.model_min_stake,
+                };
                 let sealed_file = encrypted_weights.path().unwrap_or_default();
                 let sealed = encrypted_weights.measure().await?;
 
@@ -129,6 +132,15 @@ impl SomaClient {
     /// Owner, epoch, URL, checksum, key and embedding are checked first; Refused
     /// says all that is wrong, and then nothing has been sent. From a reveal on,
     /// URL and key are public.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> await client.reveal_model(
+    /// ...     signer, model, weights_url, encrypted_weights, decryption_key, embedding
+    /// ... )
+    /// >>> (await client.get_model(model)).status
+    /// 'Active'
     #[expect(clippy::too_many_arguments, reason = "the published client's arguments")]
     fn reveal_model<'py>(
         &self,
@@ -148,6 +160,17 @@ impl SomaClient {
     ///
     /// Not revealed in the next epoch, the update is dropped and the old
     /// weights stay.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> await client.reveal_model(
+    /// ...     signer, model, weights_url, encrypted_weights, decryption_key, embedding
+    /// ... )
+    /// >>> sealed, key = SomaClient.encrypt_weights(weights)
+    /// >>> await client.commit_model_update(signer, model, weights_url + "?2", sealed)
+    /// >>> (await client.get_model(model)).pending_update.commit_epoch
+    /// 1
     fn commit_model_update<'py>(
         &self,
         py: Python<'py>,
@@ -168,6 +191,20 @@ impl SomaClient {
 
     /// Reveals new weights of an active model; arguments and checks as
     /// :meth:`reveal_model`.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> await client.reveal_model(
+    /// ...     signer, model, weights_url, encrypted_weights, decryption_key, embedding
+    /// ... )
+    /// >>> sealed, key = SomaClient.encrypt_weights(weights)
+    /// >>> await client.commit_model_update(signer, model, weights_url + "?2", sealed)
+    /// >>> await client.advance_epoch()
+    /// 2
+    /// >>> await client.reveal_model_update(
+    /// ...     signer, model, weights_url + "?2", sealed, key, embedding
+    /// ... )
     #[expect(clippy::too_many_arguments, reason = "the published client's arguments")]
     fn reveal_model_update<'py>(
         &self,
@@ -184,6 +221,16 @@ impl SomaClient {
     }
 
     /// Withdraws an active model from the competition, for good; no slash.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> await client.reveal_model(
+    /// ...     signer, model, weights_url, encrypted_weights, decryption_key, embedding
+    /// ... )
+    /// >>> await client.deactivate_model(signer, model)
+    /// >>> (await client.get_model(model)).status
+    /// 'Inactive'
     fn deactivate_model<'py>(
         &self,
         py: Python<'py>,
@@ -195,6 +242,16 @@ impl SomaClient {
 
     /// Sets the commission of an active model in basis points (at most 10000),
     /// in force from the next epoch on.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> await client.reveal_model(
+    /// ...     signer, model, weights_url, encrypted_weights, decryption_key, embedding
+    /// ... )
+    /// >>> await client.set_model_commission_rate(signer, model, 500)
+    /// >>> (await client.get_model(model)).next_epoch_commission_rate
+    /// 500
     fn set_model_commission_rate<'py>(
         &self,
         py: Python<'py>,
@@ -203,6 +260,34 @@ impl SomaClient {
         new_rate: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.run(py, signer, kinds::set_model_commission_rate(model_id, new_rate))
+    }
+
+    /// Reports a model whose weights cannot be had; for validators.
+    ///
+    /// >>> await client.report_model(signer, new_model_id())
+    /// Traceback (most recent call last):
+    /// soma.TransactionFailed: ReportModel failed: NotAValidator...
+    fn report_model<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Signer,
+        model_id: Id,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.run(py, signer, kinds::report_model(model_id))
+    }
+
+    /// Takes a report back; for validators.
+    ///
+    /// >>> await client.undo_report_model(signer, new_model_id())
+    /// Traceback (most recent call last):
+    /// soma.TransactionFailed: UndoReportModel failed: NotAValidator...
+    fn undo_report_model<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Signer,
+        model_id: Id,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.run(py, signer, kinds::undo_report_model(model_id))
     }
 
     /// Signs and sends a transaction and waits for its checkpoint; gives the
@@ -216,10 +301,10 @@ impl SomaClient {
     /// Raises Refused, TransactionFailed, OutcomeUnknown; ValueError for another
     /// sender.
     ///
-    /// ::
-    ///
-    ///     tx = build_commit_model_update(model_id, url_commitment, weights_commitment)
-    ///     await client.submit(signer, tx)
+    /// >>> tx = build_commit_model(new_model_id(), "ab" * 32, "cd" * 32, 1.0, 0, new_model_id())
+    /// >>> effects = await client.submit(signer, tx)
+    /// >>> effects.status, effects.transaction_fee.total_fee
+    /// ('Success', 501900)
     fn submit<'py>(
         &self,
         py: Python<'py>,
@@ -267,6 +352,11 @@ impl SomaClient {
     /// that does not apply is absent. ``embedding=True`` adds the vector.
     ///
     /// Raises SomaError if there is no such model.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> info = await client.get_model(model)
+    /// >>> info.status, info.reveal_epoch, info.summary.stake_balance
+    /// ('Committed', 1, 1000000000)
     #[pyo3(signature = (model_id, *, embedding = false))]
     fn get_model<'py>(
         &self,
@@ -285,6 +375,11 @@ impl SomaClient {
 
     /// Models, active ones first, then committed, then inactive: of an owner,
     /// or with a status (``"committed"``, ``"active"``, ``"inactive"``).
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> [one] = await client.list_models(owner=signer.address())
+    /// >>> one.model_id == model, one.status
+    /// (True, 'Committed')
     #[pyo3(signature = (owner = None, status = None))]
     fn list_models<'py>(
         &self,
@@ -306,6 +401,16 @@ impl SomaClient {
     /// Where the weights of models are: ``url``, ``checksum`` and
     /// ``decryption_key`` (hex), ``size`` (bytes). Takes a list of ids, or
     /// anything with ``model_ids``; models that are not revealed are left out.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> await client.reveal_model(
+    /// ...     signer, model, weights_url, encrypted_weights, decryption_key, embedding
+    /// ... )
+    /// >>> [manifest] = await client.get_model_manifests([model])
+    /// >>> manifest.url == weights_url, manifest.size == len(weights)
+    /// (True, True)
     fn get_model_manifests<'py>(
         &self,
         py: Python<'py>,
@@ -341,6 +446,15 @@ impl SomaClient {
 
     /// The encrypted weights of a revealed model, fetched from their URL and
     /// verified against size and checksum.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> await client.reveal_model(
+    /// ...     signer, model, weights_url, encrypted_weights, decryption_key, embedding
+    /// ... )
+    /// >>> await client.fetch_model(model) == encrypted_weights
+    /// True
     fn fetch_model<'py>(&self, py: Python<'py>, model_id: Id) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(
@@ -417,7 +531,7 @@ pub(super) fn committed(
         model.setattr("commit_epoch", executed.effects.v1().executed_epoch)?;
         model.setattr("digest", executed.digest.to_string())?;
         model.setattr("stake_id", receipt.map(|object| object.reference.id().to_string()))?;
-        model.setattr("state", state.map(|place| place.0.clone()))?;
+        model.setattr("state", state.map(|place| place.0.clone().into_os_string()))?;
         Ok::<_, PyErr>(model.unbind())
     })?)
 }

@@ -20,6 +20,10 @@ impl SomaClient {
     ///
     /// Raises Refused if the coins do not suffice, TransactionFailed if the
     /// chain says no.
+    ///
+    /// >>> await client.transfer_coin(signer, friend, 0.5)
+    /// >>> await client.get_balance(friend)
+    /// 500000000
     fn transfer_coin<'py>(
         &self,
         py: Python<'py>,
@@ -42,6 +46,11 @@ impl SomaClient {
     }
 
     /// Gives objects away, each named by its id.
+    ///
+    /// >>> [coin, _] = await client.list_owned_objects(signer.address(), "coin")
+    /// >>> await client.transfer_objects(signer, friend, [coin.id])
+    /// >>> await client.get_balance(friend)
+    /// 2000000000
     fn transfer_objects<'py>(
         &self,
         py: Python<'py>,
@@ -61,7 +70,14 @@ impl SomaClient {
         })
     }
 
-    /// Pays several addresses at once; as many amounts as recipients.
+    /// Pays several addresses at once; as many amounts (int: shannons; float or
+    /// Decimal: SOMA) as recipients.
+    ///
+    /// Raises ValueError for lists of unlike lengths; Refused, TransactionFailed.
+    ///
+    /// >>> await client.pay_coins(signer, [friend, signer.address()], [0.1, 0.2])
+    /// >>> await client.get_balance(friend)
+    /// 100000000
     fn pay_coins<'py>(
         &self,
         py: Python<'py>,
@@ -88,6 +104,13 @@ impl SomaClient {
     }
 
     /// Stakes with a validator; all of the largest coin without an amount.
+    ///
+    /// Raises ValueError for an int below one SOMA, which was surely meant as
+    /// SOMA; Refused, TransactionFailed.
+    ///
+    /// >>> await client.add_stake(signer, validator, 1.5)
+    /// >>> len(await client.list_owned_objects(signer.address(), "staked_soma"))
+    /// 1
     #[pyo3(signature = (signer, validator, amount = None))]
     fn add_stake<'py>(
         &self,
@@ -96,6 +119,7 @@ impl SomaClient {
         validator: Account,
         amount: Option<Shannons>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let amount = amount.map(Shannons::as_stake).transpose()?;
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
             let kind = |coin_ref, amount| TransactionKind::AddStake {
@@ -108,7 +132,12 @@ impl SomaClient {
     }
 
     /// Stakes on a model, committed or active; all of the largest coin without
-    /// an amount, and then another coin pays the fee.
+    /// an amount, and then another coin pays the fee. Raises as :meth:`add_stake`.
+    ///
+    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
+    /// >>> await client.add_stake_to_model(signer, model, 0.2)
+    /// >>> (await client.get_model(model)).summary.stake_balance
+    /// 1200000000
     #[pyo3(signature = (signer, model_id, amount = None))]
     fn add_stake_to_model<'py>(
         &self,
@@ -117,6 +146,7 @@ impl SomaClient {
         model_id: Id,
         amount: Option<Shannons>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let amount = amount.map(Shannons::as_stake).transpose()?;
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
             let kind = |coin_ref, amount| TransactionKind::AddStakeToModel {
@@ -129,6 +159,10 @@ impl SomaClient {
     }
 
     /// Withdraws a stake with its rewards, as a new coin.
+    ///
+    /// >>> await client.add_stake(signer, validator, 1.5)
+    /// >>> [receipt] = await client.list_owned_objects(signer.address(), "staked_soma")
+    /// >>> await client.withdraw_stake(signer, receipt.id)
     fn withdraw_stake<'py>(
         &self,
         py: Python<'py>,
@@ -147,7 +181,7 @@ impl SomaClient {
 async fn stake(
     node: &Client,
     signer: &Signer,
-    amount: Option<Shannons>,
+    amount: Option<u64>,
     alone: bool,
     what: &'static str,
     kind: impl Fn(ObjectRef, Option<u64>) -> TransactionKind,
@@ -155,10 +189,7 @@ async fn stake(
     let key = signer.key(node).await?;
     let purse = Purse::ask(node, key.address()).await?;
     let data = match amount {
-        Some(amount) => {
-            let amount = amount.amount;
-            purse.spend(amount, |coins| kind(coins[0], Some(amount)))?
-        }
+        Some(amount) => purse.spend(amount, |coins| kind(coins[0], Some(amount)))?,
         None => purse.spend_whole_coin(alone, |coin| kind(coin, None))?,
     };
     step::send(node, &key, data, what).await.map(drop)

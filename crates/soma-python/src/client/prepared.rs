@@ -10,7 +10,8 @@ use pyo3::types::PyString;
 use soma_crypto::Existing;
 use soma_model::state::Terms;
 use soma_model::{
-    Depth, Gas, Host, Preparation, RevealOf, Session, State, StateFile, StateFolder, embedding,
+    Depth, Gas, Host, Preparation, RevealOf, Session, Standing, State, StateFile, StateFolder,
+    Status, embedding,
 };
 use soma_proto::ObjectId;
 use soma_rpc::{Client, WAIT_TIMEOUT};
@@ -21,7 +22,7 @@ use super::{SomaClient, step};
 use crate::amount::Shannons;
 use crate::arguments::{Embedding, WeightsUrl};
 use crate::error::{Error, Result};
-use crate::namespace::shape;
+use crate::namespace::{made, shape};
 use crate::runtime;
 use crate::wallet::Signer;
 use crate::weights::{Progress, reporting};
@@ -67,22 +68,42 @@ struct Revealed {
     digest: Option<String>,
 }
 
+#[derive(serde::Serialize)]
+struct Resumed {
+    model_id: ObjectId,
+    state: PathBuf,
+    revealed_epoch: Option<u64>,
+    error: Option<String>,
+}
+
+#[derive(serde::Serialize)]
+struct Stands {
+    #[serde(flatten)]
+    status: Status,
+    state: PathBuf,
+}
+
 #[pymethods]
 impl SomaClient {
     /// Encrypts weights for a new model and puts all that commit and reveal
     /// need into a state file, the fresh key first.
     ///
     /// ``weights`` is a safetensors file; the ciphertext goes to ``out``, by
-    /// default the same name with ``.enc`` behind it. The file is read once and
-    /// in pieces. The state goes to ``state``, by default to the folder
+    /// default the same name ending in ``.enc``. The file is read once and in
+    /// pieces. The state goes to ``state``, by default to the folder
     /// ``models`` of the wallet (``$SOMA_CONFIG_DIR`` or ``~/.soma/soma_config``).
     ///
-    /// Gives ``model_id``, ``staking_pool_id``, ``state``, ``sealed_file``,
-    /// ``weights_url``, ``weights_url_commitment``, ``weights_commitment`` and
-    /// ``weights_size``. Upload ``sealed_file``, then :meth:`commit_prepared`.
+    /// Gives a :class:`PreparedModel`. Upload its ``sealed_file``, then
+    /// :meth:`commit_prepared`.
     ///
     /// Raises ValueError for a file that is no safetensors, Refused for an
     /// embedding that the network will not take.
+    ///
+    /// >>> prepared = await client.prepare_model(
+    /// ...     weights_file, weights_url, out=served / "w.enc", embedding=embedding
+    /// ... )
+    /// >>> prepared.weights_size == len(weights)
+    /// True
     #[pyo3(signature = (weights, weights_url, *, out = None, embedding = None, state = None,
                         overwrite = false, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "all but two have defaults")]
@@ -114,6 +135,20 @@ impl SomaClient {
 
     /// Encrypts new weights for a model whose present ones are revealed, under
     /// a fresh key, into its state file. Arguments as :meth:`prepare_model`.
+    ///
+    /// >>> prepared = await client.prepare_model(
+    /// ...     weights_file, weights_url, out=served / "weights.enc", embedding=embedding,
+    /// ...     overwrite=True
+    /// ... )
+    /// >>> model = await client.commit_prepared(signer, prepared)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> revealed = await client.reveal_when_open(model, signer)
+    /// >>> update = await client.prepare_model_update(
+    /// ...     model, weights_file, weights_url, out=served / "weights.enc", overwrite=True
+    /// ... )
+    /// >>> update.model_id == model
+    /// True
     #[pyo3(signature = (state, weights, weights_url, *, out = None, embedding = None,
                         overwrite = false, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "all but three have defaults")]
@@ -148,9 +183,19 @@ impl SomaClient {
     /// model, as :meth:`commit_model` gives it.
     ///
     /// Everything that the reveal will need is checked first, the file at the
-    /// URL too unless ``check_host`` is false. The signed transaction is in the
+    /// URL too unless ``check_host`` is false. ``commission_rate`` is in basis
+    /// points, ``stake_amount`` an int of shannons or a float or Decimal of SOMA;
+    /// neither matters to an update. The signed transaction is in the
     /// state file before it is sent: whatever interrupts this, calling it again
     /// goes on and pays once.
+    ///
+    /// >>> prepared = await client.prepare_model(
+    /// ...     weights_file, weights_url, out=served / "weights.enc", embedding=embedding,
+    /// ...     overwrite=True
+    /// ... )
+    /// >>> model = await client.commit_prepared(signer, prepared, 1000, stake_amount=1.0)
+    /// >>> model.commit_epoch
+    /// 0
     #[pyo3(signature = (signer, state, commission_rate = 0, stake_amount = None, *,
                         check_host = true))]
     fn commit_prepared<'py>(
@@ -162,14 +207,16 @@ impl SomaClient {
         stake_amount: Option<Shannons>,
         check_host: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let stake_amount = stake_amount.map(Shannons::as_stake).transpose()?;
         let services = Arc::clone(&self.services);
         runtime::future(
             py,
             runtime::apart(move || async move {
                 let node = &services.node;
-                let minimum = node.parameters().await?.model_min_stake;
-                let stake_amount =
-                    stake_amount.map_or(Ok(minimum), |stake| stake.as_stake(minimum))?;
+                let stake_amount = match stake_amount {
+                    Some(stake) => stake,
+                    None => node.parameters().await?.model_min_stake,
+                };
                 let mut file = StateFile::open(&state.0)?;
                 let terms = match file.state.current().0 {
                     RevealOf::Registration => Some(Terms { stake_amount, commission_rate }),
@@ -187,8 +234,17 @@ impl SomaClient {
     /// signer is the model's owner in the default wallet unless it is given.
     /// Calling it again after an interruption goes on where it was.
     ///
-    /// Gives ``model_id``, ``epoch`` and ``digest``; ``None`` if nothing waits
-    /// for a reveal.
+    /// Gives a :class:`RevealedModel`; ``None`` if nothing waits for a reveal.
+    ///
+    /// >>> prepared = await client.prepare_model(
+    /// ...     weights_file, weights_url, out=served / "weights.enc", embedding=embedding,
+    /// ...     overwrite=True
+    /// ... )
+    /// >>> model = await client.commit_prepared(signer, prepared)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> (await client.reveal_when_open(model, signer)).epoch
+    /// 1
     #[pyo3(signature = (state_or_id, signer = None, *, check_host = true))]
     fn reveal_when_open<'py>(
         &self,
@@ -201,37 +257,141 @@ impl SomaClient {
         runtime::future(
             py,
             runtime::apart(move || async move {
-                let node = &services.node;
-                let mut file = StateFile::open(&state_or_id.0)?;
-                let signer = match signer {
-                    Some(signer) => signer,
-                    None => Signer::of_default_wallet(file.state.owner)?,
-                };
-                let key = signer.key(node).await?;
-                let storage = step::storage()?;
-                let host = Host {
-                    storage: &storage,
-                    scope: step::scope(node).await?,
-                    depth: depth(check_host),
-                };
-                let session = Session {
-                    client: node,
-                    key: &key,
-                    host,
-                    gas: Gas::Automatic,
-                    timeout: WAIT_TIMEOUT,
-                };
-                let Some(done) = session.resume(&mut file, |_| {}).await? else { return Ok(None) };
-                let revealed = Revealed {
-                    model_id: file.state.model_id,
-                    epoch: done.epoch,
-                    digest: done.executed.map(|executed| executed.digest.to_string()),
-                };
-                let shape = Python::attach(|py| shape(py, &revealed).map(Bound::unbind))?;
-                Ok(Some(shape))
+                let found =
+                    carry_on(&services.node, &state_or_id.0, signer.as_ref(), check_host).await?;
+                found.map(|revealed| made("RevealedModel", &revealed)).transpose()
             }),
         )
     }
+
+    /// Carries on everything that is under way in the wallet's folder, as
+    /// ``soma model resume`` does: settles transactions whose outcome is not
+    /// known, waits for windows, reveals. The earliest window comes first.
+    ///
+    /// Gives a list of objects with ``model_id``, ``state``, ``revealed_epoch``
+    /// and ``error``: one that fails does not stop the others. Models with
+    /// nothing under way are left out.
+    ///
+    /// Raises OSError if the folder cannot be read, TransportError if the node
+    /// cannot be asked.
+    ///
+    /// >>> prepared = await client.prepare_model(
+    /// ...     weights_file, weights_url, out=served / "weights.enc", embedding=embedding,
+    /// ...     overwrite=True
+    /// ... )
+    /// >>> model = await client.commit_prepared(wallet, prepared)
+    /// >>> await client.advance_epoch()
+    /// 1
+    /// >>> [one] = await client.resume()
+    /// >>> one.model_id == model, one.revealed_epoch
+    /// (True, 1)
+    #[pyo3(signature = (signer = None, *, check_host = true))]
+    fn resume<'py>(
+        &self,
+        py: Python<'py>,
+        signer: Option<Signer>,
+        check_host: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(
+            py,
+            runtime::apart(move || async move {
+                let node = &services.node;
+                let mut open = standings(node, None).await?;
+                open.retain(|one| one.status.next.is_open());
+                open.sort_by_key(|one| one.status.reveal_epoch.unwrap_or(u64::MAX));
+                let mut results = Vec::new();
+                for one in open {
+                    let done = carry_on(node, &one.state, signer.as_ref(), check_host).await;
+                    let (done, error) = match done {
+                        Ok(done) => (done, None),
+                        Err(error) => (None, Some(crate::error::text(&error))),
+                    };
+                    results.push(Resumed {
+                        model_id: one.status.model_id,
+                        state: one.state,
+                        revealed_epoch: done.map(|done| done.epoch),
+                        error,
+                    });
+                }
+                Ok(Python::attach(|py| shape(py, &results).map(Bound::unbind))?)
+            }),
+        )
+    }
+
+    /// Where each prepared model stands and what is to be done next, as
+    /// ``soma model status`` shows it: of one state file, or of all in the
+    /// wallet's folder.
+    ///
+    /// Gives a list of objects with ``model_id``, ``state``, ``stage``, ``next``
+    /// and, where they apply, ``chain_status``, ``reveal_epoch``, ``opens_at``
+    /// and ``deadline`` (RFC 3339, estimated).
+    ///
+    /// >>> prepared = await client.prepare_model(
+    /// ...     weights_file, weights_url, out=served / "weights.enc", embedding=embedding,
+    /// ...     overwrite=True
+    /// ... )
+    /// >>> [one] = await client.model_status()
+    /// >>> one.model_id == prepared.model_id, one.stage, one.next
+    /// (True, 'prepared', 'commit')
+    #[pyo3(signature = (state = None))]
+    fn model_status<'py>(
+        &self,
+        py: Python<'py>,
+        state: Option<Place>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let services = Arc::clone(&self.services);
+        runtime::future(py, async move {
+            let found = standings(&services.node, state).await?;
+            Ok(Python::attach(|py| shape(py, &found).map(Bound::unbind))?)
+        })
+    }
+}
+
+/// Settles, waits and reveals, whatever the state file asks for.
+async fn carry_on(
+    node: &Client,
+    path: &Path,
+    signer: Option<&Signer>,
+    check_host: bool,
+) -> Result<Option<Revealed>> {
+    let mut file = StateFile::open(path)?;
+    let key = match signer {
+        Some(signer) => signer.key(node).await?,
+        None => Signer::of_default_wallet(file.state.owner)?.key(node).await?,
+    };
+    let storage = step::storage()?;
+    let host =
+        Host { storage: &storage, scope: step::scope(node).await?, depth: depth(check_host) };
+    let session =
+        Session { client: node, key: &key, host, gas: Gas::Automatic, timeout: WAIT_TIMEOUT };
+    let done = session.resume(&mut file, |_| {}).await?;
+    Ok(done.map(|done| Revealed {
+        model_id: file.state.model_id,
+        epoch: done.epoch,
+        digest: done.executed.map(|executed| executed.digest.to_string()),
+    }))
+}
+
+/// Where the models of one state file, or of all in the folder, stand. Files
+/// that are no state are passed over.
+async fn standings(node: &Client, place: Option<Place>) -> Result<Vec<Stands>> {
+    let states = match place {
+        Some(Place(path)) => {
+            let state = StateFile::peek(&path)?;
+            vec![(path, state)]
+        }
+        None => {
+            let all = folder()?.read()?.into_iter();
+            all.filter_map(|(path, state)| Some((path, state.ok()?))).collect()
+        }
+    };
+    let mut found = Vec::new();
+    for (path, state) in states {
+        let standing = node.model(&state.model_id).await?.map(Standing::from);
+        found.push(Stands { status: Status::new(&state, standing.as_ref()), state: path });
+    }
+    Ok(found)
 }
 
 /// A state file for a model that is about to be committed.
@@ -293,11 +453,7 @@ fn preparation(
     out: Option<PathBuf>,
     embedding: Option<Embedding>,
 ) -> Preparation {
-    let sealed_file = out.unwrap_or_else(|| {
-        let mut name = weights.clone().into_os_string();
-        name.push(".enc");
-        name.into()
-    });
+    let sealed_file = out.unwrap_or_else(|| weights.with_extension("enc"));
     let embedding = embedding.map(|embedding| embedding.0);
     Preparation { weights_file: weights, sealed_file, url: url.0, embedding }
 }
@@ -330,5 +486,5 @@ fn summary(file: &StateFile, of: RevealOf) -> Result<Py<PyAny>> {
         weights_commitment: sealed.commitment.to_hex(),
         weights_size: sealed.size,
     };
-    Ok(Python::attach(|py| shape(py, &prepared).map(Bound::unbind))?)
+    made("PreparedModel", &prepared)
 }

@@ -5,7 +5,6 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use pyo3::prelude::*;
 use soma_crypto::{Digest, Existing, Input, Key, Output};
 
 use super::Progress;
@@ -22,16 +21,22 @@ pub(crate) struct FileJob {
     pub(crate) progress: Option<Progress>,
 }
 
-/// What came of it.
-#[derive(Debug, serde::Serialize)]
-pub(crate) struct FileDone {
-    output: Option<PathBuf>,
+/// A file that was encrypted.
+#[derive(serde::Serialize)]
+pub(crate) struct Encrypted {
+    output: PathBuf,
     size: u64,
     commitment: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decryption_key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    decryption_key: String,
     key_file: Option<PathBuf>,
+}
+
+/// A file that was decrypted; size and commitment are those of the ciphertext.
+#[derive(serde::Serialize)]
+pub(crate) struct Decrypted {
+    output: PathBuf,
+    size: u64,
+    commitment: String,
 }
 
 /// Encrypts under a fresh key. The key is on the disk before the first byte
@@ -43,7 +48,7 @@ pub(crate) fn encrypt_file(
     job: &FileJob,
     key_file: Option<PathBuf>,
     stop: &Stop,
-) -> Result<FileDone> {
+) -> Result<Encrypted> {
     let key = Key::generate()?;
     if let Some(path) = &key_file {
         write_key(path, &key)?;
@@ -61,11 +66,11 @@ pub(crate) fn encrypt_file(
         }
         (Err(error), None) => return Err(error),
     };
-    Ok(FileDone {
-        output: Some(job.output.clone()),
+    Ok(Encrypted {
+        output: job.output.clone(),
         size: sealed.size,
         commitment: sealed.digest.to_string(),
-        decryption_key: Some(key.to_hex().to_string()),
+        decryption_key: key.to_hex().to_string(),
         key_file,
     })
 }
@@ -79,18 +84,16 @@ pub(crate) fn decrypt_file(
     key: &Key,
     commitment: Option<Digest>,
     stop: &Stop,
-) -> Result<FileDone> {
+) -> Result<Decrypted> {
     let opened = reporting(job.progress.as_ref(), stop, |options| {
         let options = options.clone().with_existing(job.existing());
         let (input, output) = (Input::file(&job.input), Output::file(&job.output));
         Ok(soma_crypto::open(key, input, output, commitment, &options)?)
     })?;
-    Ok(FileDone {
-        output: Some(job.output.clone()),
+    Ok(Decrypted {
+        output: job.output.clone(),
         size: opened.size,
         commitment: opened.digest.to_string(),
-        decryption_key: None,
-        key_file: None,
     })
 }
 
@@ -112,13 +115,6 @@ pub(crate) fn commitment_file(
 impl FileJob {
     fn existing(&self) -> Existing {
         if self.overwrite { Existing::Replace } else { Existing::Keep }
-    }
-}
-
-impl FileDone {
-    /// The same as an object with attributes.
-    pub(crate) fn shape(&self) -> Result<Py<PyAny>> {
-        Ok(Python::attach(|py| crate::namespace::shape(py, self).map(Bound::unbind))?)
     }
 }
 

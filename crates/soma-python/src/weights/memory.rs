@@ -1,6 +1,6 @@
 //! Whole weights in memory, as the published client has them.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::thread;
 
@@ -11,29 +11,52 @@ use soma_crypto::{Cipher, Key, Options, Output};
 use super::Source;
 use crate::error::{Error, Result};
 
+/// Bytes that are made at once; handing them over locks the interpreter for a
+/// few milliseconds.
+const STEP: usize = 8 << 20;
+
 /// Below this a thread costs more than it saves.
-const SMALLEST_PART: usize = 4 << 20;
+const SMALLEST_PART: usize = 1 << 20;
 
 /// Encrypts or decrypts into new bytes: the cipher is its own inverse.
 fn apply<'py>(py: Python<'py>, source: &Source, key: &Key) -> Result<Bound<'py, PyBytes>> {
-    let Source::Bytes(bytes) = source else { return apply_stream(py, source, key) };
+    let Source::Bytes(bytes) = source else {
+        let mut gathered = Gathered::new(py)?;
+        let sink = Output::writer("memory", &mut gathered as &mut (dyn Write + Send));
+        source.with_input(py, |input| Ok(soma_crypto::seal(key, input, sink, &Options::new())?))?;
+        return gathered.finish(py);
+    };
     let bytes = bytes.bind(py).as_bytes();
     let cipher = Cipher::new(key);
-    let made = PyBytes::new_with(py, bytes.len(), |output| {
-        py.detach(|| in_parts(&cipher, bytes, output)).map_err(PyErr::from)
-    });
-    Ok(made?)
+    let make = |index: usize, part: &[u8]| -> Result<Bound<'py, PyBytes>> {
+        let at = (index * STEP) as u64;
+        let made = PyBytes::new_with(py, part.len(), |output| {
+            py.detach(|| in_parts(&cipher, at, part, output)).map_err(PyErr::from)
+        });
+        Ok(made?)
+    };
+    if bytes.len() <= STEP {
+        return make(0, bytes);
+    }
+    let gathered = Gathered::new(py)?;
+    for (index, part) in bytes.chunks(STEP).enumerate() {
+        gathered.push(&make(index, part)?)?;
+    }
+    gathered.finish(py)
 }
 
 /// The stream of a counter can be cut anywhere, so each thread takes a part.
-fn in_parts(cipher: &Cipher, source: &[u8], output: &mut [u8]) -> Result<()> {
+fn in_parts(cipher: &Cipher, at: u64, source: &[u8], output: &mut [u8]) -> Result<()> {
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let part = source.len().div_ceil(threads).max(SMALLEST_PART);
+    if source.len() <= part {
+        return Ok(cipher.apply_to(at, source, output)?);
+    }
     thread::scope(|scope| {
         let parts = source.chunks(part).zip(output.chunks_mut(part)).enumerate();
         let workers: Vec<_> = parts
             .map(|(index, (from, to))| {
-                scope.spawn(move || cipher.apply_to((index * part) as u64, from, to))
+                scope.spawn(move || cipher.apply_to(at + (index * part) as u64, from, to))
             })
             .collect();
         for worker in workers {
@@ -44,27 +67,35 @@ fn in_parts(cipher: &Cipher, source: &[u8], output: &mut [u8]) -> Result<()> {
     })
 }
 
-/// From a buffer or a file, into bytes of the length that was found.
-fn apply_stream<'py>(py: Python<'py>, source: &Source, key: &Key) -> Result<Bound<'py, PyBytes>> {
-    let options = Options::new();
-    let Some(length) = source.length(py) else {
-        let mut output = Vec::new();
-        let sink = Output::writer("memory", &mut output);
-        source.with_input(py, |input| Ok(soma_crypto::seal(key, input, sink, &options)?))?;
-        return Ok(PyBytes::new(py, &output));
-    };
-    let made = PyBytes::new_with(py, length, |output| {
-        let mut rest: &mut [u8] = output;
-        let sink = Output::writer("memory", &mut rest as &mut (dyn Write + Send));
-        source
-            .with_input(py, |input| Ok(soma_crypto::seal(key, input, sink, &options)?))
-            .and_then(|sealed| match sealed.size == length as u64 {
-                true => Ok(()),
-                false => Err(Error::Other("the weights changed while they were read".to_owned())),
-            })
-            .map_err(PyErr::from)
-    });
-    Ok(made?)
+/// Bytes that grow where they are: Python's `BytesIO`, which gives its memory
+/// away in the end without copying it. New bytes of the full length would be
+/// filled with zeros first, with the interpreter locked all the while.
+struct Gathered(Py<PyAny>);
+
+impl Gathered {
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        Ok(Self(py.import("io")?.getattr("BytesIO")?.call0()?.unbind()))
+    }
+
+    fn push(&self, bytes: &Bound<'_, PyBytes>) -> PyResult<()> {
+        self.0.bind(bytes.py()).call_method1("write", (bytes,)).map(drop)
+    }
+
+    fn finish(self, py: Python<'_>) -> Result<Bound<'_, PyBytes>> {
+        let bytes = self.0.bind(py).call_method0("getvalue")?;
+        Ok(bytes.cast_into().map_err(PyErr::from)?)
+    }
+}
+
+impl Write for Gathered {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        Python::attach(|py| self.push(&PyBytes::new(py, buffer)))?;
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The ciphertext and the key, which is drawn if none is given.

@@ -88,16 +88,6 @@ impl Source {
         }
     }
 
-    /// Bytes in all, where that can be told.
-    pub(crate) fn length(&self, py: Python<'_>) -> Option<usize> {
-        match self {
-            Self::Bytes(bytes) => Some(bytes.bind(py).as_bytes().len()),
-            Self::Buffer(_, length) => Some(*length),
-            Self::Path(path) => usize::try_from(path.metadata().ok()?.len()).ok(),
-            Self::File(_) => None,
-        }
-    }
-
     /// Size and hash.
     pub(crate) fn measure(&self, py: Python<'_>, options: &Options<'_>) -> Result<Measured> {
         if let Self::Bytes(bytes) = self {
