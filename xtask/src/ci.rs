@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::{codegen, fuzz, licences, powerset, python, tags};
+use crate::{codegen, fuzz, licences, package, powerset, python, tags};
 
 type Outcome = Result<(), Box<dyn Error>>;
 type Step = (&'static str, fn() -> Outcome);
@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     ("conformance", own_conformance),
     ("large registry", large_registry),
     ("published client", python::published_client),
+    ("python package", package::check),
     ("fuzz targets", fuzz::run),
 ];
 

@@ -7,6 +7,7 @@ mod ci;
 mod codegen;
 mod fuzz;
 mod licences;
+mod package;
 mod powerset;
 mod python;
 mod tags;
@@ -20,7 +21,9 @@ usage: cargo xtask <task>
                             check a node, one line per check
   bench-registry            time commands on a network with 20,000 models
   bench-startup             time the start of a network and the demonstration
-  bench-peers [--help]      time `soma weights` beside what a user would run otherwise";
+  bench-peers [--help]      time `soma weights` beside what a user would run otherwise
+  bench-python [--help]     time the Python package beside the published client
+  wheel                     build the Python package as users get it";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
         ["bench-registry"] => ci::bench_registry(),
         ["bench-startup"] => ci::bench_startup(),
         ["bench-peers", options @ ..] => bench_peers::run(options),
+        ["bench-python", options @ ..] => package::bench(options),
+        ["wheel"] => package::build(package::Profile::Release).map(drop),
         _ => Err(USAGE.into()),
     };
     match result {

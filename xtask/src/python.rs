@@ -1,6 +1,7 @@
 //! The pytest suites, each in a virtual environment of its own.
 
 use std::error::Error;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::ci::{cargo, command, root, show, soma_binary, target_dir};
@@ -8,7 +9,7 @@ use crate::ci::{cargo, command, root, show, soma_binary, target_dir};
 type Outcome = Result<(), Box<dyn Error>>;
 
 /// Releases of the published client that must work against our network.
-const PUBLISHED: &[&str] = &["0.1.4", "0.1.5"];
+pub(crate) const PUBLISHED: &[&str] = &["0.1.4", "0.1.5"];
 
 /// The suites of the published client, once for each release.
 pub(crate) fn published_client() -> Outcome {
@@ -32,6 +33,15 @@ pub(crate) fn published_client() -> Outcome {
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("soma-sdk {}", failed.join(", ")).into()) }
+}
+
+/// As [`environment`], but made anew: nothing of an earlier run is left in it.
+pub(crate) fn fresh_environment(name: &str, packages: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
+    let folder = target_dir().join("venv").join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    environment(name, packages)
 }
 
 /// A virtual environment with the packages of `tests/python/requirements.txt`

@@ -1,0 +1,161 @@
+//! The Python package `soma-client`: its wheel, and everything that is tested on it.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::ci::{cargo, root, show, soma_binary, target_dir};
+use crate::python::{PUBLISHED, environment, fresh_environment};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Builds wheels.
+const MATURIN: &str = "maturin==1.16.0";
+/// What the suites and the type checkers need, beside what all suites need.
+const REQUIREMENTS: &str = "tests/python/soma_client/requirements.txt";
+/// A wheel may be this large.
+const WHEEL_LIMIT: u64 = 15_000_000; // bytes
+const EXAMPLES: &str = "crates/soma-python/examples";
+
+/// How the native part is compiled.
+#[derive(Clone, Copy)]
+pub(crate) enum Profile {
+    /// Shares what the other steps have compiled.
+    Dev,
+    /// What users get.
+    Release,
+}
+
+/// The step of `cargo xtask ci`: the wheel in a fresh environment, its types, all
+/// suites. Everything runs even when something fails.
+pub(crate) fn check() -> Outcome {
+    cargo(&["build", "--locked", "--package", "soma-cli", "--package", "soma-tests", "--bins"])?;
+    let wheel = build(Profile::Dev)?;
+    let published = format!("soma-sdk=={}", PUBLISHED[0]);
+    let python = fresh_environment("soma-client", &["--requirement", REQUIREMENTS, &published])?;
+    let package = Installed::new(python, &wheel)?;
+    let checks: [(&str, &dyn Fn() -> Outcome); 6] = [
+        ("stubs match the runtime", &|| package.stubtest()),
+        ("types, by mypy", &|| package.run(&["-m", "mypy", "--strict", EXAMPLES])),
+        ("types, by pyright", &|| package.pyright()),
+        ("alias", &|| package.alias()),
+        ("suites of the package", &|| package.pytest("tests/python/soma_client", &[])),
+        ("suites of the published client, with soma", &|| {
+            package.pytest("tests/python/published_client", &[("SOMA_CLIENT_MODULE", "soma")])
+        }),
+    ];
+    let mut failed = Vec::new();
+    for (name, check) in checks {
+        println!("\n-- {name}");
+        if let Err(error) = check() {
+            println!("{error}");
+            failed.push(name);
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join(", ").into()) }
+}
+
+/// Builds the wheel; where it lies.
+pub(crate) fn build(profile: Profile) -> Result<PathBuf, Box<dyn Error>> {
+    let maturin = environment("maturin", &[MATURIN])?;
+    let name = match profile {
+        Profile::Dev => "dev",
+        Profile::Release => "release",
+    };
+    let out = target_dir().join("wheels").join(name);
+    // What is found there afterwards is what was built now.
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
+    }
+    let mut build = Command::new(&maturin);
+    build
+        .args(["-m", "maturin", "build", "--quiet", "--locked", "--profile", name])
+        .args(["--manifest-path", "crates/soma-python/Cargo.toml", "--out"])
+        .arg(&out)
+        .current_dir(root());
+    show(&mut build)?;
+    let built = fs::read_dir(&out)?.next().ok_or("maturin built no wheel")??;
+    let size = built.metadata()?.len();
+    println!("{}: {:.1} MB", built.file_name().display(), size as f64 / 1e6);
+    if size < WHEEL_LIMIT { Ok(built.path()) } else { Err("the wheel is too large".into()) }
+}
+
+/// The package in a virtual environment.
+struct Installed {
+    python: PathBuf,
+}
+
+impl Installed {
+    fn new(python: PathBuf, wheel: &Path) -> Result<Self, Box<dyn Error>> {
+        let mut install = Command::new(&python);
+        install
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-deps", "--force-reinstall"])
+            .arg(wheel);
+        show(&mut install)?;
+        Ok(Self { python })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.python);
+        command.args(arguments).current_dir(root()).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Outcome {
+        show(&mut self.command(arguments))
+    }
+
+    fn pytest(&self, suites: &str, variables: &[(&str, &str)]) -> Outcome {
+        let mut pytest = self.command(&["-m", "pytest", "-q", "-p", "no:cacheprovider", suites]);
+        pytest
+            .env("SOMA_BIN", soma_binary())
+            .env("SOMA_BUILDER", target_dir().join("debug").join("builder"))
+            .envs(variables.iter().copied());
+        show(&mut pytest)
+    }
+
+    /// Subclasses of `int` that carry attributes are what no decorator that we could
+    /// import at run time says of them.
+    fn stubtest(&self) -> Outcome {
+        self.run(&["-m", "mypy.stubtest", "soma", "--ignore-disjoint-bases"])
+    }
+
+    /// The examples are in order, and no public name is without a type. Pyright looks
+    /// for packages in the first interpreter of the path.
+    fn pyright(&self) -> Outcome {
+        let mut path = vec![self.python.parent().ok_or("no folder of the interpreter")?.into()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let path = std::env::join_paths(path)?;
+        show(self.command(&["-m", "pyright", EXAMPLES]).env("PATH", &path))?;
+        let verify = ["-m", "pyright", "--verifytypes", "soma", "--ignoreexternal"];
+        show(self.command(&verify).env("PATH", &path))
+    }
+
+    /// `import soma_sdk` gives ours where the alias is installed, and only there.
+    fn alias(&self) -> Outcome {
+        let folder = target_dir().join("wheels").join("alias");
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        let mut install = self.command(&["-m", "pip", "install", "--quiet", "--no-deps"]);
+        install
+            .args(["--disable-pip-version-check", "--target"])
+            .arg(&folder)
+            .arg("crates/soma-python/alias");
+        show(&mut install)?;
+        let same = "import soma, soma_sdk; assert soma_sdk.SomaClient is soma.SomaClient";
+        show(self.command(&["-c", same]).env("PYTHONPATH", &folder))
+    }
+}
+
+/// `cargo xtask bench-python`: the package beside the published client, and what an
+/// import costs.
+pub(crate) fn bench(options: &[&str]) -> Outcome {
+    let wheel = build(Profile::Release)?;
+    let published = format!("soma-sdk=={}", PUBLISHED[0]);
+    let python = fresh_environment("bench-python", &[&published])?;
+    let package = Installed::new(python, &wheel)?;
+    package.run(&[&["benches/python/compare.py"], options].concat())
+}
