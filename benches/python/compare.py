@@ -1,0 +1,181 @@
+"""The package `soma` beside the published `soma_sdk`, and a large file beside a busy loop.
+
+Every measurement is a process of its own, so that its peak of memory is its own; the
+contestants take turns, so that a noisy machine disturbs both alike. Medians are compared.
+Run by `cargo xtask bench-python`; the exit code tells whether the targets were met.
+"""
+
+import argparse
+import asyncio
+import importlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+MIB = 1 << 20
+KEY = bytes(range(32))
+CONTESTANTS = ("soma", "soma_sdk")
+
+# The targets.
+TIMES_FASTER = 3.0
+SHARE_OF_MEMORY = 2 / 3
+FILE_MEMORY_MIB = 200
+TICK_SECONDS = 0.01
+IMPORT_MS = 50.0
+
+
+def peak_mib():
+    """The largest resident memory of this process so far."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise SystemExit("this system does not tell the peak of memory")
+
+
+def in_memory(module, mib):
+    """Encrypts bytes and hashes the ciphertext, as the guide does."""
+    client = importlib.import_module(module).SomaClient
+    data = bytes(range(256)) * (mib << 12)
+    before = peak_mib()
+    begin = time.perf_counter()
+    sealed, _ = client.encrypt_weights(data, KEY)
+    commitment = client.commitment(sealed)
+    seconds = time.perf_counter() - begin
+    peak = peak_mib()
+    return {
+        "seconds": seconds,
+        "peak_mib": peak,
+        "added_mib": peak - before,
+        "commitment": commitment,
+    }
+
+
+def file(source, output):
+    """Encrypts a file while another coroutine ticks."""
+    from soma import SomaClient
+
+    async def run():
+        gaps, done = [], False
+
+        async def tick():
+            last = time.perf_counter()
+            while not done:
+                await asyncio.sleep(TICK_SECONDS)
+                now = time.perf_counter()
+                gaps.append(now - last)
+                last = now
+
+        ticking = asyncio.create_task(tick())
+        begin = time.perf_counter()
+        sealed = await SomaClient.encrypt_file(source, output, progress=lambda *_: None)
+        seconds = time.perf_counter() - begin
+        done = True
+        await ticking
+        gaps.sort()
+        return {
+            "seconds": seconds,
+            "size": sealed.size,
+            "peak_mib": peak_mib(),
+            "ticks": len(gaps),
+            "median_ms": 1e3 * statistics.median(gaps),
+            "99_percent_ms": 1e3 * gaps[len(gaps) * 99 // 100],
+            "longest_ms": 1e3 * gaps[-1],
+        }
+
+    return asyncio.run(run())
+
+
+def measured(*arguments):
+    """What a process of its own measured."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def import_ms():
+    """What `import soma` costs, with the native module in the page cache."""
+    command = [sys.executable, "-X", "importtime", "-c", "import soma"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stderr.splitlines()
+    [cost] = [line.split("|")[1] for line in lines if line.split("|")[-1].strip() == "soma"]
+    return int(cost) / 1_000
+
+
+def compare(mib, rounds):
+    print(f"\nencrypt_weights and commitment, {mib} MiB of bytes, {rounds} rounds in turns")
+    results = {module: [] for module in CONTESTANTS}
+    for _ in range(rounds):
+        for module in CONTESTANTS:
+            results[module].append(measured("in-memory", module, mib))
+    assert len({one["commitment"] for many in results.values() for one in many}) == 1
+    medians = {}
+    for module, many in results.items():
+        seconds = statistics.median(one["seconds"] for one in many)
+        peak = statistics.median(one["peak_mib"] for one in many)
+        added = statistics.median(one["added_mib"] for one in many)
+        fastest = min(one["seconds"] for one in many)
+        slowest = max(one["seconds"] for one in many)
+        medians[module] = seconds, peak, added
+        print(
+            f"  {module:<9} {seconds:6.2f} s ({fastest:.2f} to {slowest:.2f}), peak {peak:.1f} MiB,"
+            f" of which the calls added {added:.1f} MiB"
+        )
+    (ours, our_peak, our_added), (theirs, their_peak, their_added) = medians.values()
+    print(
+        f"  {theirs / ours:.2f} times faster; {our_added / their_added:.3f} of the memory added,"
+        f" {our_peak / their_peak:.3f} of the peak with interpreter and input"
+    )
+    return {
+        f"{TIMES_FASTER:.0f} times faster": theirs / ours >= TIMES_FASTER,
+        "two thirds of the memory": our_added / their_added <= SHARE_OF_MEMORY,
+    }
+
+
+def large_file(gib, folder):
+    print(f"\nencrypt_file of {gib} GiB, another coroutine ticks every 10 ms")
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        source, output = Path(place, "weights"), Path(place, "weights.enc")
+        with open(source, "wb") as holes:
+            holes.truncate(gib << 30)
+        found = measured("file", source, output)
+        assert found["size"] == output.stat().st_size == gib << 30
+    print(
+        f"  {found['seconds']:.2f} s, {found['peak_mib']:.0f} MiB; {found['ticks']} ticks: median"
+        f" {found['median_ms']:.1f} ms, 99 % within {found['99_percent_ms']:.1f} ms, longest"
+        f" {found['longest_ms']:.1f} ms"
+    )
+    return {f"less than {FILE_MEMORY_MIB} MiB": found["peak_mib"] < FILE_MEMORY_MIB}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="cargo xtask bench-python")
+    parser.add_argument("--mib", type=int, default=1024, help="bytes in memory, 1024 MiB unless told")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--gib", type=int, default=4, help="the large file, 4 GiB unless told")
+    parser.add_argument("--dir", help="where the large file goes")
+    plan = parser.parse_args()
+
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    load = os.getloadavg()[0]
+    print(f"{models[0].split(': ')[1]}, {os.cpu_count()} threads, load {load:.1f} at the start")
+    costs = sorted(import_ms() for _ in range(11))
+    print(f"\nimport soma: median {costs[5]:.1f} ms ({costs[0]:.1f} to {costs[-1]:.1f})")
+    targets = {f"an import within {IMPORT_MS:.0f} ms": costs[5] < IMPORT_MS}
+    targets |= compare(plan.mib, plan.rounds)
+    targets |= large_file(plan.gib, plan.dir)
+    print()
+    for target, met in targets.items():
+        print(f"{'met' if met else 'MISSED':<7} {target}")
+    return 0 if all(targets.values()) else 1
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["in-memory"]:
+        print(json.dumps(in_memory(sys.argv[2], int(sys.argv[3]))))
+    elif sys.argv[1:2] == ["file"]:
+        print(json.dumps(file(sys.argv[2], sys.argv[3])))
+    else:
+        sys.exit(main())
