@@ -277,5 +277,8 @@ fn walks_reach_every_outcome() {
             assert!(seen.contains_key(&(*kind, *outcome)), "{kind}, {outcome}: {seen:#?}");
         }
     }
-    assert_eq!(slashed.keys().copied().collect::<Vec<_>>(), ["late", "reported"]);
+    // One report would do if the other validator had left; that is rare.
+    for why in ["late", "reported"] {
+        assert!(slashed.get(why).is_some_and(|times| *times >= 5), "{why}: {slashed:?}");
+    }
 }
