@@ -53,6 +53,7 @@ pub mod info;
 pub mod payment;
 pub mod remote;
 pub mod state;
+pub mod watch;
 
 mod error;
 mod ids;
@@ -88,5 +89,6 @@ pub use self::standing::Standing;
 pub use self::state::{Stage, State, StateFile, StateFolder};
 pub use self::status::{Next, Status};
 pub use self::wait::wait_until_open;
+pub use self::watch::Watch;
 pub use self::weights::{Measured, Scope, TypedUrl, measure, read_key};
 pub use self::window::{Phase, RevealWindow, WindowTimes, rfc3339};

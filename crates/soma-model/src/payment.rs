@@ -15,6 +15,14 @@ pub enum Gas {
     Automatic,
     /// These, in this order; the chain merges them into the first.
     Coins(Vec<ObjectId>),
+    /// Chosen as by [`Gas::Automatic`], but with regard to coins that are set
+    /// aside.
+    Sparing {
+        /// Pays alone if it is there and suffices.
+        first: Option<ObjectId>,
+        /// Never pay.
+        never: Vec<ObjectId>,
+    },
 }
 
 /// Chooses the coins for a step of the owner's workflow, none of which names a
@@ -31,6 +39,25 @@ pub fn choose(
         Gas::Automatic => gas::choose(coins.iter().copied(), cost.needed())
             .map_err(|missing| lacking(&cost, &missing)),
         Gas::Coins(ids) => named(coins, ids, &cost),
+        Gas::Sparing { first, never } => {
+            let first = coins.iter().find(|coin| Some(coin.reference.id()) == *first);
+            match first.filter(|coin| coin.balance >= cost.needed()) {
+                Some(coin) => Ok(vec![*coin]),
+                None => {
+                    let free = coins.iter().filter(|coin| !never.contains(&coin.reference.id()));
+                    gas::choose(free.copied(), cost.needed()).map_err(|missing| {
+                        let finding = lacking(&cost, &missing);
+                        match coins.iter().any(|coin| never.contains(&coin.reference.id())) {
+                            true => finding.with_remedy(
+                                "other coins are set aside for reveals; soma faucet gives coins on \
+                                 a test network",
+                            ),
+                            false => finding,
+                        }
+                    })
+                }
+            }
+        }
     };
     match chosen {
         Ok(coins) => (Some(coins.iter().map(|coin| coin.reference).collect()), Report::default()),
@@ -119,5 +146,22 @@ mod tests {
         assert!(pay(named(&[1, 1, 2, 3])).1.to_string().contains("twice"));
         assert!(pay(named(&[9])).1.to_string().contains("not a coin of the sender"));
         assert!(pay(named(&[])).1.to_string().contains("no coin"));
+    }
+
+    #[test]
+    fn coins_that_are_set_aside_pay_for_nothing_else() {
+        let coins = [coin(1, 9_000), coin(2, 2_000), coin(3, 1_700)];
+        let id = |id: u8| ObjectId::new([id; 32]);
+        let pay = |first: Option<u8>, never: &[u8]| {
+            let never = never.iter().map(|never| id(*never)).collect();
+            let gas = Gas::Sparing { first: first.map(id), never };
+            choose(&KIND, &SystemParameters::v1(), &coins, &gas)
+        };
+        assert_eq!(ids(pay(None, &[]).0), [3]);
+        assert_eq!(ids(pay(None, &[3]).0), [2]);
+        assert_eq!(ids(pay(Some(1), &[1, 3]).0), [1], "its own");
+        assert_eq!(ids(pay(Some(9), &[3]).0), [2], "it is gone");
+        let (none, report) = pay(None, &[1, 2, 3]);
+        assert!(none.is_none() && report.to_string().contains("set aside"), "{report}");
     }
 }

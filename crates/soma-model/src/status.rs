@@ -102,10 +102,7 @@ impl Status {
 }
 
 fn round<S: serde::Serializer>(of: &RevealOf, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(match of {
-        RevealOf::Registration => "registration",
-        RevealOf::Update => "update",
-    })
+    serializer.serialize_str(of.as_str())
 }
 
 #[cfg(test)]

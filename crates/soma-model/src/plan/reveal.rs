@@ -49,6 +49,16 @@ pub enum RevealOf {
     Update,
 }
 
+impl RevealOf {
+    /// The word for it: `registration` or `update`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registration => "registration",
+            Self::Update => "update",
+        }
+    }
+}
+
 impl RevealPlan {
     /// A reveal of a first commit.
     pub const fn new(

@@ -5,6 +5,7 @@
 //! its first byte leaves; whoever comes later sends the same bytes. So a step
 //! can be interrupted anywhere and run again, and pays once.
 
+mod ahead;
 mod settle;
 
 use std::time::Duration;
@@ -110,7 +111,7 @@ impl Session<'_> {
         }
         let plan = file.state.reveal_plan(of).expect("what is committed is sealed");
         let prepared = plan
-            .prepare(self.client, &self.host, self.key.address(), &self.gas)
+            .prepare(self.client, &self.host, self.key.address(), &self.reveal_gas(file))
             .await?
             .checked()?;
         self.sign_and_send(file, of, Half::Reveal, prepared).await

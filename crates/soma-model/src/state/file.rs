@@ -122,31 +122,53 @@ impl StateFolder {
         self.0.join(format!("{model}.json"))
     }
 
+    /// Coins that are set aside for reveals, with the models that they are
+    /// kept for. Files that cannot be understood are passed over.
+    ///
+    /// # Errors
+    /// As [`StateFolder::read`].
+    pub fn set_aside(&self) -> Result<Vec<(ObjectId, ObjectId)>> {
+        let states = self.read()?.into_iter().filter_map(|(_, state)| state.ok());
+        Ok(states.filter_map(|state| Some((state.gas_coin?, state.model_id))).collect())
+    }
+
     /// Reads all states without taking hold of them, oldest first. A file that
     /// cannot be understood comes as its error.
     ///
     /// # Errors
     /// [`Error::Io`] if the folder cannot be read; a missing one is empty.
     pub fn read(&self) -> Result<Vec<(PathBuf, Result<State>)>> {
-        let entries = match fs::read_dir(&self.0) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(io("read", &self.0, e)),
-        };
         let mut states = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(|e| io("read", &self.0, e))?.path();
-            let hidden =
-                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            if !hidden && path.extension().is_some_and(|extension| extension == "json") {
-                let state = read(&path);
-                states.push((path, state));
-            }
+        for path in self.paths()? {
+            let state = read(&path);
+            states.push((path, state));
         }
         states.sort_by_key(|(path, state)| {
             (state.as_ref().map_or(0, |state| state.prepared_at_ms), path.clone())
         });
         Ok(states)
+    }
+
+    /// The state files, in no order.
+    ///
+    /// # Errors
+    /// As [`StateFolder::read`].
+    pub(crate) fn paths(&self) -> Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(io("read", &self.0, e)),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|e| io("read", &self.0, e))?.path();
+            let hidden =
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            if !hidden && path.extension().is_some_and(|extension| extension == "json") {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
     }
 
     /// The file of the model that was prepared last.
@@ -161,7 +183,7 @@ impl StateFolder {
 }
 
 /// Reads a state file; one that others may read is made private.
-fn read(path: &Path) -> Result<State> {
+pub(crate) fn read(path: &Path) -> Result<State> {
     let bytes = fs::read(path).map(Zeroizing::new).map_err(|source| io("read", path, source))?;
     file::tighten(path)?;
     let fail = |reason: String| Error::State { path: path.to_owned(), reason };

@@ -11,6 +11,7 @@ use soma_proto::{
     TransactionDigest, WeightsUrl,
 };
 
+pub(crate) use self::file::read;
 pub use self::file::{StateFile, StateFolder};
 use crate::{CommitPlan, Measured, NewIds, RevealOf, RevealPlan, UpdatePlan, new_ids};
 
@@ -43,6 +44,10 @@ pub struct State {
     /// Updates that are over: what must not be used again.
     #[serde(default)]
     pub spent: Vec<Spent>,
+    /// A coin set aside for the fee of reveals, so that no other payment can
+    /// come between commit and reveal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gas_coin: Option<ObjectId>,
 }
 
 /// One set of weights on its way through commit and reveal.
@@ -193,6 +198,7 @@ impl State {
             terms: None,
             update: None,
             spent: Vec::new(),
+            gas_coin: None,
         }
     }
 

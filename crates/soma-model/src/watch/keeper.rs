@@ -1,0 +1,620 @@
+//! Looking after one model: what is known of it, and the steps for it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use soma_proto::system_state::ModelStatus;
+use soma_proto::{Address, KeyPair, ObjectId};
+use soma_rpc::Client;
+use tokio::sync::watch::Receiver;
+
+use super::decide::{Decision, Past, Step, View, Waiting, decide};
+use super::event::{Event, Kind};
+use super::pace::{Pace, jitter};
+use super::pulse::{Agreement, Pulse};
+use super::sentinel::Served;
+use super::{Shared, Watch};
+use crate::network::now_ms;
+use crate::state::{self, StateFile};
+use crate::{
+    Depth, Error, Gas, Host, Next, Report, Result, RevealOf, RevealWindow, Session, Stage,
+    Standing, State, Status,
+};
+
+/// How long a look at what is served may take.
+const LOOK: Duration = Duration::from_secs(60);
+/// The shortest and the longest time that a transaction is waited for before
+/// the same one is sent again, perhaps to another node.
+const SENDING_MS: (u64, u64) = (2_000, 60_000);
+/// How long to wait after a file that cannot be used.
+const IDLE_MS: u64 = 1_000;
+
+/// Looks after the model of one state file.
+pub(super) struct Keeper<'a> {
+    watch: &'a Watch,
+    shared: &'a Shared,
+    pulse: Receiver<Arc<Pulse>>,
+    path: PathBuf,
+    read: Option<Read>,
+    standing: Option<Known>,
+    /// Something was done since the chain was asked.
+    stale: bool,
+    /// Questions in a row that brought no standing.
+    unanswered: u32,
+    past: Past,
+    /// The round and the commit that `past` is about.
+    about: Option<(RevealOf, Option<u64>)>,
+    told: Told,
+    /// In a single pass nothing waits for its turn.
+    pub(super) hurry: bool,
+}
+
+/// A state as it was read.
+struct Read {
+    changed: Option<SystemTime>,
+    state: Result<Arc<State>>,
+}
+
+/// What the chain said.
+struct Known {
+    /// The epoch in which it was asked.
+    epoch: u64,
+    standing: Option<Standing>,
+}
+
+/// What was told last, so that nothing is told twice.
+#[derive(Default)]
+struct Told {
+    waiting: Option<Waiting>,
+    trouble: Option<String>,
+    ready: bool,
+    lost: bool,
+    sound: Option<bool>,
+    reported_by: BTreeSet<Address>,
+}
+
+/// What a pass came to.
+pub(super) enum Passed {
+    /// Something was done: look again at once.
+    Acted,
+    /// Nothing can be done before this time, unless something changes.
+    Rested(u64),
+    /// The state file is gone.
+    Gone,
+}
+
+impl<'a> Keeper<'a> {
+    pub(super) fn new(
+        watch: &'a Watch,
+        shared: &'a Shared,
+        pulse: Receiver<Arc<Pulse>>,
+        path: PathBuf,
+    ) -> Self {
+        Self {
+            watch,
+            shared,
+            pulse,
+            path,
+            read: None,
+            standing: None,
+            stale: false,
+            unanswered: 0,
+            past: Past::default(),
+            about: None,
+            told: Told::default(),
+            hurry: false,
+        }
+    }
+
+    /// Looks after the model until its state file is gone; gives its path.
+    pub(super) async fn keep(mut self) -> PathBuf {
+        loop {
+            match self.pass().await {
+                Passed::Acted => {}
+                Passed::Rested(until_ms) => {
+                    let now = self.pulse.borrow_and_update().time_ms(now_ms());
+                    let left = Duration::from_millis(until_ms.saturating_sub(now).max(1));
+                    // Without a heart there is no watch any more.
+                    let _ = tokio::time::timeout(left, self.pulse.changed()).await;
+                }
+                Passed::Gone => return self.path,
+            }
+        }
+    }
+
+    /// Looks once, and takes the step that is due.
+    pub(super) async fn pass(&mut self) -> Passed {
+        if !self.read_file() {
+            self.set_alarm(false);
+            return Passed::Gone;
+        }
+        let pulse = Arc::clone(&self.pulse.borrow_and_update());
+        let rested = |pulse: &Pulse| Passed::Rested(pulse.time_ms(now_ms()) + IDLE_MS);
+        let Some(state) = self.state().cloned() else { return rested(&pulse) };
+        let Some(key) = self.key_of(&state) else {
+            let owner = state.owner.map(|owner| owner.to_string()).unwrap_or_default();
+            self.trouble(Kind::Ignored, format!("it belongs to {owner}, who is not in the wallet"));
+            return rested(&pulse);
+        };
+        self.ask_chain(&pulse, &state).await;
+        // That may have taken a while.
+        let pulse = Arc::clone(&self.pulse.borrow_and_update());
+        if self.standing.is_none() || pulse.votes.is_empty() {
+            self.tell_waiting(Waiting::Network, "waiting for a node that answers".to_owned(), None);
+            return rested(&pulse);
+        }
+        let view = self.view(&pulse, &state);
+        let decision = decide(&view);
+        self.report(&state, &view, &decision, &pulse);
+        match decision.step {
+            Step::Rest => Passed::Rested(decision.wake_ms),
+            step => {
+                self.act(step, &view, &pulse, key).await;
+                (self.read, self.stale) = (None, true);
+                Passed::Acted
+            }
+        }
+    }
+
+    /// Failures in a row of what is under way.
+    pub(super) fn failures(&self) -> u32 {
+        self.past.failures
+    }
+
+    /// Reads the state file if it has changed; false if it is gone.
+    fn read_file(&mut self) -> bool {
+        let Ok(changed) = fs::metadata(&self.path).map(|metadata| metadata.modified().ok()) else {
+            return false;
+        };
+        if self.read.as_ref().is_none_or(|read| read.changed != changed) {
+            let state = state::read(&self.path).map(Arc::new);
+            if let Err(error) = &state {
+                let message = error.to_string();
+                self.read = None;
+                self.trouble(Kind::Ignored, message);
+            }
+            self.read = Some(Read { changed, state });
+            self.stale = true;
+        }
+        true
+    }
+
+    fn state(&self) -> Option<&Arc<State>> {
+        self.read.as_ref()?.state.as_ref().ok()
+    }
+
+    fn model_id(&self) -> Option<ObjectId> {
+        self.state().map(|state| state.model_id)
+    }
+
+    /// The key of the owner, the first one if nobody has committed yet.
+    fn key_of(&self, state: &State) -> Option<&'a KeyPair> {
+        let mut keys = self.watch.keys.iter();
+        match state.owner {
+            Some(owner) => keys.find(|key| key.address() == owner),
+            None => keys.next(),
+        }
+    }
+
+    /// Asks for the model if there is news of it to be expected.
+    async fn ask_chain(&mut self, pulse: &Pulse, state: &State) {
+        let Some(clock) = pulse.clock() else { return };
+        let current = self.standing.as_ref().is_some_and(|known| known.epoch >= clock.epoch);
+        if current && !self.stale {
+            return;
+        }
+        let Some(node) = pulse.order(self.unanswered).first().map(|node| &self.watch.nodes[*node])
+        else {
+            return;
+        };
+        let asked = node.model(&state.model_id);
+        let patience = Pace::new(clock.duration_ms).patience();
+        match tokio::time::timeout(patience, asked).await {
+            Ok(Ok(record)) => {
+                (self.unanswered, self.stale) = (0, false);
+                let standing = record.map(Standing::from);
+                // A node that lags is asked again.
+                let epoch = standing.as_ref().map_or(clock.epoch, |found| found.clock.epoch);
+                self.standing = Some(Known { epoch, standing });
+            }
+            // Whether the node is there is told by the pulse.
+            _ => self.unanswered = self.unanswered.saturating_add(1),
+        }
+    }
+
+    fn view(&mut self, pulse: &Pulse, state: &State) -> View {
+        let standing = self.standing.as_ref().and_then(|known| known.standing.as_ref());
+        let Status { next, stage, .. } = Status::new(state, standing);
+        let (of, round) = state.current();
+        let window = standing.and_then(Standing::reveal_window).filter(|_| next.is_open());
+        let clock = pulse.clock();
+        let served = standing.is_some_and(|standing| {
+            standing.status == ModelStatus::Active && standing.model.weights_manifest.is_some()
+        });
+        let about = Some((of, round.commit.as_ref().and_then(|commit| commit.epoch)));
+        if self.about != about {
+            let inspected_ms = self.past.inspected_ms;
+            self.past = Past { inspected_ms, ..Past::default() };
+            self.about = about;
+            (self.told.ready, self.told.lost) = (false, false);
+        }
+        let reveal_epoch = window.map_or(0, |window| window.reveal_epoch);
+        let turn = match self.hurry {
+            true => 0.0,
+            false => jitter(self.watch.seed, &state.model_id, reveal_epoch, 0),
+        };
+        View {
+            now_ms: pulse.time_ms(now_ms()),
+            next,
+            stage,
+            window,
+            epoch: clock.map(|clock| clock.epoch),
+            agreement: pulse.agreement(state.chain_id, reveal_epoch),
+            served,
+            pace: Pace::new(clock.map_or(DAY_MS, |clock| clock.duration_ms)),
+            past: self.past,
+            turn,
+        }
+    }
+
+    /// Tells what is new.
+    fn report(&mut self, state: &State, view: &View, decision: &Decision, pulse: &Pulse) {
+        let (of, round) = state.current();
+        let standing = self.standing.as_ref().and_then(|known| known.standing.clone());
+        if let Some(percent) = decision.alarm {
+            self.past.told_percent = percent;
+            let cost = cost(of);
+            let message = format!("{percent} % of the window are over and it is not revealed; {cost}");
+            let mut event = self.event(Kind::Late, message).with_window(view.window.as_ref());
+            event.percent = Some(percent);
+            self.shared.tell(event);
+        }
+        let lost = view.next == Next::Lost;
+        if lost && !self.told.lost {
+            let inactive =
+                standing.as_ref().is_some_and(|found| found.status == ModelStatus::Inactive);
+            let message = match (round.stage(), of) {
+                (Stage::Revealed, _) => {
+                    "the model is inactive: deactivated, or reported as unavailable; whoever \
+                     knows that moves its state file away"
+                }
+                (_, RevealOf::Registration) => {
+                    "the window was missed: the model is inactive, half its stake is lost"
+                }
+                (_, RevealOf::Update) if inactive => "the model is inactive, and so is its update",
+                (_, RevealOf::Update) => {
+                    "the window was missed: the update is dropped, the old weights stay"
+                }
+            };
+            self.told.lost = true;
+            let event = self.event(Kind::Lost, message);
+            self.shared.tell(event);
+        }
+        let reported: BTreeSet<Address> =
+            standing.iter().flat_map(|standing| standing.reported_by.iter().copied()).collect();
+        if reported != self.told.reported_by {
+            if !reported.is_empty() {
+                let validators: Vec<String> = reported.iter().map(ToString::to_string).collect();
+                let message = format!(
+                    "reported as unavailable by {}; with two thirds of the voting power behind \
+                     that, 95 % of the stake are lost at the end of this epoch",
+                    validators.join(", ")
+                );
+                let event = self.event(Kind::Reported, message);
+                self.shared.tell(event);
+            }
+            self.told.reported_by = reported;
+        }
+        if decision.step == Step::Rest {
+            let message = waiting_text(decision.waiting, of, view, pulse);
+            self.tell_waiting(decision.waiting, message, view.window.as_ref());
+        }
+        let late = self.past.told_percent > 0 && view.window.is_some();
+        let unsound = self.told.sound == Some(false) && view.served;
+        self.set_alarm(late || lost || unsound || !self.told.reported_by.is_empty());
+    }
+
+    fn tell_waiting(&mut self, waiting: Waiting, message: String, window: Option<&RevealWindow>) {
+        if self.told.waiting != Some(waiting) {
+            self.told.waiting = Some(waiting);
+            let event = self.event(Kind::Waiting, message).with_window(window);
+            self.shared.tell(event);
+        }
+    }
+
+    async fn act(&mut self, step: Step, view: &View, pulse: &Pulse, key: &'a KeyPair) {
+        let Some(of) = self.state().map(|state| state.current().0) else { return };
+        let node = pulse.order(self.past.failures).first().map(|node| &self.watch.nodes[*node]);
+        let Some(node) = node else { return };
+        let outcome = match step {
+            Step::Rest => return,
+            Step::Inspect => return self.inspect(view, node).await,
+            Step::Settle => self.settle(view, node, key, of).await,
+            Step::Rehearse => self.rehearse(view, node, key, of).await,
+            Step::Reveal => self.reveal(view, node, key, of).await,
+        };
+        match outcome {
+            Ok(()) => {
+                (self.past.failures, self.past.again_ms) = (0, 0);
+                self.told.trouble = None;
+            }
+            Err(error) => {
+                self.past.failures = self.past.failures.saturating_add(1);
+                let failures = self.past.failures;
+                let model = self.model_id().unwrap_or(ObjectId::ZERO);
+                let chance = jitter(self.watch.seed, &model, now_ms(), u64::from(failures));
+                let pause = view.pace.pause_ms(failures, chance);
+                let now = self.pulse.borrow().time_ms(now_ms());
+                self.past.again_ms = now.saturating_add(pause);
+                self.trouble(Kind::Retrying, with_causes(&error));
+            }
+        }
+    }
+
+    async fn settle(
+        &mut self,
+        view: &View,
+        node: &Client,
+        key: &KeyPair,
+        of: RevealOf,
+    ) -> Result<()> {
+        let mut file = StateFile::open(&self.path)?;
+        let session = self.session(view, node, key, Vec::new());
+        session.settle(&mut file, of).await?;
+        let stage = file.state.round(of).map_or(view.stage, |round| round.stage());
+        drop(file);
+        if stage == view.stage {
+            // Settled by what is on file, and yet the chain shows something else.
+            let model = self.model_id().unwrap_or(ObjectId::ZERO);
+            return Err(Error::Stage { what: "the chain does not show it", model, stage });
+        }
+        Ok(())
+    }
+
+    async fn rehearse(
+        &mut self,
+        view: &View,
+        node: &Client,
+        key: &KeyPair,
+        of: RevealOf,
+    ) -> Result<()> {
+        let mut file = StateFile::open(&self.path)?;
+        let mut pulse = self.pulse.clone();
+        let work = async {
+            let taken = self.set_aside(view, node, key, &mut file).await?;
+            let session = self.session(view, node, key, taken);
+            session.rehearse_reveal(&mut file, of).await
+        };
+        let rehearsed = tokio::select! {
+            rehearsed = work => rehearsed,
+            // What is open need not be rehearsed.
+            () = opened(&mut pulse, view) => return Ok(()),
+        };
+        drop(file);
+        let report = rehearsed?;
+        self.past.ready_ms = Some(view.now_ms);
+        if !std::mem::replace(&mut self.told.ready, true) {
+            let warnings: Vec<&str> =
+                report.warnings().map(|finding| finding.message.as_str()).collect();
+            let message = match warnings.as_slice() {
+                [] => "the reveal is checked and signed".to_owned(),
+                some => format!("the reveal is checked and signed; {}", some.join("; ")),
+            };
+            let event = self.event(Kind::Ready, message).with_window(view.window.as_ref());
+            self.shared.tell(event);
+        }
+        Ok(())
+    }
+
+    async fn reveal(
+        &mut self,
+        view: &View,
+        node: &Client,
+        key: &KeyPair,
+        of: RevealOf,
+    ) -> Result<()> {
+        let mut file = StateFile::open(&self.path)?;
+        let taken = match file.state.gas_coin {
+            Some(_) => self.taken(&file)?,
+            None => match self.set_aside(view, node, key, &mut file).await {
+                Ok(taken) => taken,
+                // Without a coin of its own it has to share one.
+                Err(_) => Vec::new(),
+            },
+        };
+        let session = self.session(view, node, key, taken);
+        let done = session.reveal(&mut file, of).await?;
+        drop(file);
+        self.past.told_percent = 0;
+        let message = format!("revealed in epoch {}", done.epoch);
+        let mut event = self.event(Kind::Revealed, message).with_window(view.window.as_ref());
+        event.digest = done.executed.map(|executed| executed.digest);
+        self.shared.tell(event);
+        Ok(())
+    }
+
+    async fn inspect(&mut self, view: &View, node: &Client) {
+        self.past.inspected_ms = Some(view.now_ms);
+        let Some(model) = self.model_id() else { return };
+        // Reports and the weights themselves may have changed since the epoch began.
+        if let Ok(Ok(found)) = tokio::time::timeout(view.pace.patience(), node.model(&model)).await {
+            let epoch = found.as_ref().map_or(0, |record| record.clock.epoch);
+            self.standing = Some(Known { epoch, standing: found.map(Standing::from) });
+        }
+        let standing = self.standing.as_ref().and_then(|known| known.standing.as_ref());
+        let served = self.state().zip(standing).and_then(|(state, standing)| Served::new(state, standing));
+        let Some(served) = served else { return };
+        let seed = self.watch.seed;
+        let chance = |place| jitter(seed, &model, view.now_ms, place);
+        let mut pulse = self.pulse.clone();
+        let look = tokio::time::timeout(LOOK, served.inspect(&self.watch.storage, chance));
+        let report = tokio::select! {
+            report = look => report.ok(),
+            () = opened(&mut pulse, view) => return,
+        };
+        let message = match report {
+            Some(report) if report.is_ok() => None,
+            Some(report) => Some(findings(&report)),
+            None => Some(format!("the host gave no answer within {} s", LOOK.as_secs())),
+        };
+        let sound = message.is_none();
+        if self.told.sound != Some(sound) {
+            self.told.sound = Some(sound);
+            let event = match message {
+                None => self.event(Kind::Sound, "what the URL serves is in order"),
+                Some(message) => self.event(Kind::Unsound, message),
+            };
+            self.shared.tell(event);
+        }
+    }
+
+    /// Sees to it that a coin is set aside; gives those that others keep.
+    async fn set_aside(
+        &self,
+        view: &View,
+        node: &Client,
+        key: &KeyPair,
+        file: &mut StateFile,
+    ) -> Result<Vec<ObjectId>> {
+        // One at a time: two must not choose the same coin.
+        let _purse = self.shared.purse.lock().await;
+        let taken = self.taken(file)?;
+        let session = self.session(view, node, key, taken.clone());
+        let before = file.state.gas_coin;
+        let coin = session.set_aside(file, &taken).await?;
+        if before != Some(coin) {
+            let event = self.event(Kind::SetAside, format!("coin {coin} will pay for its reveals"));
+            self.shared.tell(event);
+        }
+        Ok(taken)
+    }
+
+    /// Coins that are set aside for other models.
+    fn taken(&self, file: &StateFile) -> Result<Vec<ObjectId>> {
+        let all = self.watch.folder.set_aside()?;
+        let others = all.into_iter().filter(|(_, model)| *model != file.state.model_id);
+        Ok(others.map(|(coin, _)| coin).collect())
+    }
+
+    fn session<'s>(
+        &'s self,
+        view: &View,
+        client: &'s Client,
+        key: &'s KeyPair,
+        never: Vec<ObjectId>,
+    ) -> Session<'s> {
+        let Watch { storage, scope, timeout, .. } = self.watch;
+        let sending = Duration::from_millis(
+            (view.pace.grace_ms() / 2).clamp(SENDING_MS.0, SENDING_MS.1),
+        );
+        Session {
+            client,
+            key,
+            host: Host { storage, scope: *scope, depth: Depth::Header },
+            gas: Gas::Sparing { first: None, never },
+            timeout: sending.min(*timeout),
+        }
+    }
+
+    fn event(&self, kind: Kind, message: impl Into<String>) -> Event {
+        let event = Event::new(now_ms(), kind, message);
+        match self.state() {
+            Some(state) => event.of(state.model_id, state.current().0),
+            None => event,
+        }
+    }
+
+    /// Tells a trouble, unless it is the one that was told last.
+    fn trouble(&mut self, kind: Kind, message: String) {
+        if self.told.trouble.as_ref() == Some(&message) {
+            return;
+        }
+        let told = match self.state() {
+            Some(_) => message.clone(),
+            None => format!("{}: {message}", self.path.display()),
+        };
+        let event = self.event(kind, told);
+        self.shared.tell(event);
+        self.told.trouble = Some(message);
+    }
+
+    fn set_alarm(&self, alarmed: bool) {
+        let mut alarms = self.shared.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        match alarmed {
+            true => alarms.insert(self.path.clone()),
+            false => alarms.remove::<Path>(&self.path),
+        };
+    }
+}
+
+/// An epoch of the public network, as long as none is known.
+const DAY_MS: u64 = 86_400_000;
+
+/// Ends when the nodes agree that the window is open.
+async fn opened(pulse: &mut Receiver<Arc<Pulse>>, view: &View) {
+    let Some(window) = view.window else { return std::future::pending().await };
+    let open = |pulse: &Arc<Pulse>| {
+        matches!(pulse.agreement(None, window.reveal_epoch), Agreement::Full | Agreement::Silent(_))
+    };
+    if pulse.wait_for(open).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// What it costs not to reveal.
+const fn cost(of: RevealOf) -> &'static str {
+    match of {
+        RevealOf::Registration => "at its end half the stake is lost",
+        RevealOf::Update => "at its end the update is dropped",
+    }
+}
+
+fn waiting_text(waiting: Waiting, of: RevealOf, view: &View, pulse: &Pulse) -> String {
+    let url = |node: usize| pulse.votes.get(node).map_or("?", |vote| vote.url.as_str());
+    let epoch = view.window.map_or(0, |window| window.reveal_epoch);
+    let what = match of {
+        RevealOf::Registration => "the reveal",
+        RevealOf::Update => "the reveal of the update",
+    };
+    match waiting {
+        Waiting::Commit => "waiting for its commit".to_owned(),
+        Waiting::Outcome => "waiting to learn what became of a signed transaction".to_owned(),
+        Waiting::Window => format!("waiting for epoch {epoch}, the window of {what}"),
+        Waiting::Chain(node) => {
+            format!("waiting: {} serves another chain than this model's", url(node))
+        }
+        Waiting::Node(node) => {
+            format!("waiting until {} has reached epoch {epoch} too", url(node))
+        }
+        Waiting::Grace(node) => {
+            format!("waiting for an answer of {}, for a quarter of the window", url(node))
+        }
+        Waiting::Network => "waiting for a node that answers".to_owned(),
+        Waiting::Turn => format!("waiting for the turn of {what} in epoch {epoch}"),
+        Waiting::Look => "nothing is under way; looking after what its URL serves".to_owned(),
+        Waiting::Nothing => "nothing to wait for".to_owned(),
+    }
+}
+
+/// The errors of a look, in one line.
+fn findings(report: &Report) -> String {
+    let texts: Vec<&str> = report.errors().map(|finding| finding.message.as_str()).collect();
+    texts.join("; ")
+}
+
+/// An error's text in one line, followed by those of its causes.
+fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text.replace('\n', "; ")
+}
