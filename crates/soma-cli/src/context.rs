@@ -49,6 +49,20 @@ impl Context {
         self.confirm(question)
     }
 
+    /// The global flags that make another run work with the same things.
+    pub(crate) fn flags_for_another_run(&self) -> Result<Vec<String>> {
+        let mut words = Vec::new();
+        if let Some(path) = &self.global.config {
+            let path = std::path::absolute(path)
+                .map_err(|e| Failure::new("System", format!("{}: {e}", path.display())))?;
+            words.extend(["--client.config".to_owned(), path.display().to_string()]);
+        }
+        if let Some(env) = &self.global.env {
+            words.extend(["--client.env".to_owned(), env.clone()]);
+        }
+        Ok(words)
+    }
+
     /// Where the wallet's configuration is.
     pub(crate) fn config_path(&self) -> Result<PathBuf> {
         match &self.global.config {

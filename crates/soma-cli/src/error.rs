@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// A transaction was sent and its outcome is not known.
     Unknown = 3,
+    /// A model that is watched needs somebody.
+    Alarm = 4,
 }
 
 /// Result of a command.

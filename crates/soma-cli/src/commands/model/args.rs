@@ -7,6 +7,7 @@ use soma_proto::{Amount, Commitment, ObjectId};
 use soma_wallet::Identity;
 
 use super::prepared::PrepareArgs;
+use super::watch::WatchArgs;
 use crate::parse::{self, Embedding, Secret};
 use crate::transact::TransactionArgs;
 
@@ -39,6 +40,7 @@ pub(super) enum ModelCommand {
     /// Finds out what became of signed transactions, waits for windows, reveals. One
     /// model after another; running it again is always safe.
     Resume(StateArgs),
+    Watch(WatchArgs),
     Info(InfoArgs),
     List(ListArgs),
     SetCommissionRate(SetCommissionRateArgs),

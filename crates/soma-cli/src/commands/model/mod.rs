@@ -5,6 +5,7 @@ mod download;
 mod prepared;
 mod show;
 mod steps;
+mod watch;
 
 use serde::Serialize;
 use soma_model::{NewIds, new_ids};
@@ -43,6 +44,7 @@ pub(crate) fn run(args: ModelArgs, context: &Context) -> Result<()> {
                 prepared::status(&args, context).await
             }
             ModelCommand::Resume(args) => prepared::resume(&args, flags, context).await,
+            ModelCommand::Watch(args) => watch::run(args, flags, context).await,
             ModelCommand::Info(args) => {
                 only_reads()?;
                 show::info(&args, context).await
