@@ -40,6 +40,14 @@ pub(crate) enum PaymentError {
         /// The account.
         owner: Address,
     },
+    /// A coin that was named is kept for something else.
+    #[error("coin {id} is set aside for the reveal of model {model}")]
+    SetAside {
+        /// The coin.
+        id: ObjectId,
+        /// The model.
+        model: ObjectId,
+    },
     /// The one coin there is cannot be staked and pay at the same time.
     #[error(
         "all of a coin is to be staked on a model, and there is no other coin for the fee of {fee} shannons"
@@ -56,6 +64,8 @@ pub(crate) struct Purse {
     owner: Address,
     coins: Vec<Coin>,
     rates: FeeRates,
+    /// Coins that are not among `coins`, and the models they are kept for.
+    set_aside: Vec<(ObjectId, ObjectId)>,
 }
 
 /// Where stake goes.
@@ -81,7 +91,14 @@ impl StakeTarget {
 impl Purse {
     /// The coins of `owner`, and the fees in force.
     pub(crate) const fn new(owner: Address, coins: Vec<Coin>, rates: FeeRates) -> Self {
-        Self { owner, coins, rates }
+        Self { owner, coins, rates, set_aside: Vec::new() }
+    }
+
+    /// Without coins that are kept for reveals, each given with its model.
+    pub(crate) fn with_set_aside(mut self, set_aside: &[(ObjectId, ObjectId)]) -> Self {
+        self.coins.retain(|coin| set_aside.iter().all(|(id, _)| *id != coin.reference.id()));
+        self.set_aside = set_aside.to_vec();
+        self
     }
 
     /// Pays for a kind that names no coin: the smallest coin that covers stake and
@@ -257,6 +274,9 @@ impl Purse {
     }
 
     fn coin(&self, id: ObjectId) -> Result<Coin, PaymentError> {
+        if let Some((_, model)) = self.set_aside.iter().find(|(coin, _)| *coin == id) {
+            return Err(PaymentError::SetAside { id, model: *model });
+        }
         let found = self.coins.iter().find(|coin| coin.reference.id() == id);
         found.copied().ok_or(PaymentError::UnknownCoin { id, owner: self.owner })
     }
@@ -387,5 +407,16 @@ mod tests {
     fn coins_of_others_are_not_found() {
         let error = purse(&[5]).merge(&[id(0), id(9)]).unwrap_err();
         assert!(matches!(error, PaymentError::UnknownCoin { .. }));
+    }
+
+    #[test]
+    fn coins_that_are_set_aside_are_left_alone() {
+        let purse = purse(&[20_000, 600_000, 700_000]).with_set_aside(&[(id(1), id(99))]);
+        let payment = purse.spend(500_000, None, &[], transfer).unwrap();
+        assert_eq!(ids(&payment.gas), [id(2)]);
+        assert_eq!(ids(&purse.merge(&[]).unwrap().unwrap().gas), [id(2), id(0)]);
+        let error = purse.spend(500_000, Some(id(1)), &[], transfer).unwrap_err();
+        assert!(error.to_string().contains("set aside"), "{error}");
+        assert!(purse.spend(750_000, None, &[], transfer).is_err());
     }
 }

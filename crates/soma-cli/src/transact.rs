@@ -15,6 +15,7 @@ use soma_rpc::gas::FeeRates;
 use soma_rpc::{Client, Executed};
 use soma_wallet::{Target, Wallet};
 
+use crate::commands::model;
 use crate::context::{Context, client};
 use crate::error::{Failure, Result};
 use crate::output::transaction::{SimulationReport, TransactionReport};
@@ -88,14 +89,6 @@ impl TransactionArgs {
         self.mode().is_ok_and(|mode| mode == Mode::Execute) && self.gas.is_empty()
     }
 
-    /// Which coins pay.
-    pub(crate) fn gas(&self) -> Gas {
-        match self.gas.as_slice() {
-            [] => Gas::Automatic,
-            named => Gas::Coins(named.to_vec()),
-        }
-    }
-
     /// How long to wait for a checkpoint.
     pub(crate) const fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout)
@@ -110,6 +103,8 @@ pub(crate) struct Sender {
     pub(crate) client: Client,
     pub(crate) address: Address,
     chain: String,
+    /// Coins that are set aside for reveals, each with its model.
+    set_aside: Vec<(ObjectId, ObjectId)>,
 }
 
 impl Sender {
@@ -130,14 +125,27 @@ impl Sender {
             target.environment.check_chain(chain_id)?;
         }
         let chain = info.chain.unwrap_or_default();
-        Ok(Self { wallet, target, client, address, chain })
+        let set_aside = model::folder(context)?.set_aside()?;
+        Ok(Self { wallet, target, client, address, chain, set_aside })
     }
 
     /// The coins of the account, and the fees in force.
     pub(crate) async fn purse(&self) -> Result<Purse> {
         let parameters = self.client.parameters().await?;
         let coins = self.client.coins(&self.address).await?;
-        Ok(Purse::new(self.address, coins, FeeRates::from(&parameters)))
+        let purse = Purse::new(self.address, coins, FeeRates::from(&parameters));
+        Ok(purse.with_set_aside(&self.set_aside))
+    }
+
+    /// Which coins pay for a step of the owner's workflow.
+    pub(crate) fn gas(&self, args: &TransactionArgs) -> Gas {
+        match args.gas.as_slice() {
+            [] => {
+                let never = self.set_aside.iter().map(|(coin, _)| *coin).collect();
+                Gas::Sparing { first: None, never }
+            }
+            named => Gas::Coins(named.to_vec()),
+        }
     }
 
     /// Pays for a kind that names no coin, and runs it.

@@ -12,6 +12,7 @@ use soma_model::{NewIds, new_ids};
 
 pub(crate) use self::args::ModelArgs;
 use self::args::ModelCommand;
+pub(crate) use self::prepared::folder;
 use crate::context::{Context, block_on};
 use crate::error::{Failure, Result};
 use crate::output::{Page, Report};

@@ -119,7 +119,7 @@ pub(super) async fn commit(
     if !flags.sends()? {
         let plan = file.state.commit_plan(terms).ok_or_else(unsealed)?;
         let sender = &desk.sender;
-        let prepared = plan.prepare(&sender.client, sender.address, &flags.gas()).await?;
+        let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
         return preview(sender, prepared, flags, context).await;
     }
     let session = desk.session(flags)?;
@@ -141,7 +141,7 @@ pub(super) async fn update_commit(
     if !flags.sends()? {
         let plan = file.state.update_plan().ok_or_else(unsealed)?;
         let sender = &desk.sender;
-        let prepared = plan.prepare(&sender.client, sender.address, &flags.gas()).await?;
+        let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
         return preview(sender, prepared, flags, context).await;
     }
     let session = desk.session(flags)?;
@@ -163,7 +163,7 @@ pub(super) async fn reveal(
     if !flags.sends()? {
         let plan = file.state.reveal_plan(of).ok_or_else(unsealed)?;
         let (sender, host) = (&desk.sender, desk.host());
-        let prepared = plan.prepare(&sender.client, &host, sender.address, &flags.gas()).await?;
+        let prepared = plan.prepare(&sender.client, &host, sender.address, &sender.gas(flags)).await?;
         return preview(sender, prepared, flags, context).await;
     }
     let session = desk.session(flags)?;
@@ -296,14 +296,14 @@ impl Desk {
             client: &self.sender.client,
             key: self.sender.key()?,
             host: self.host(),
-            gas: flags.gas(),
+            gas: self.sender.gas(flags),
             timeout: flags.timeout(),
         })
     }
 }
 
 /// The folder of the state files.
-pub(super) fn folder(context: &Context) -> Result<StateFolder> {
+pub(crate) fn folder(context: &Context) -> Result<StateFolder> {
     let config = context.config_path()?;
     let parent = config.parent().unwrap_or(Path::new("."));
     Ok(StateFolder::new(soma_wallet::ConfigDir::at(parent).models()))

@@ -44,7 +44,7 @@ pub(super) async fn commit(
     }
 
     let sender = Sender::active(context).await?;
-    let prepared = plan.prepare(&sender.client, sender.address, &flags.gas()).await?;
+    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
     let clock = prepared.network.clock;
     let outcome = sender.run_step(prepared, flags, context).await?;
     let report = CommitReport {
@@ -85,7 +85,7 @@ pub(super) async fn update_commit(
         _ => return prepared::update_commit(args, flags, context).await,
     };
     let sender = Sender::active(context).await?;
-    let prepared = plan.prepare(&sender.client, sender.address, &flags.gas()).await?;
+    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
     let clock = prepared.network.clock;
     let outcome = sender.run_step(prepared, flags, context).await?;
     let times = times(&outcome, &clock);
@@ -120,7 +120,7 @@ pub(super) async fn set_commission_rate(
 ) -> Result<()> {
     let plan = CommissionPlan { model_id: args.model_id, rate: args.commission_rate };
     let sender = Sender::active(context).await?;
-    let prepared = plan.prepare(&sender.client, sender.address, &flags.gas()).await?;
+    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
     print(&sender.run_step(prepared, flags, context).await?.wrap_bytes(), context)
 }
 
@@ -132,7 +132,7 @@ pub(super) async fn deactivate(
 ) -> Result<()> {
     let plan = DeactivatePlan { model_id: args.model_id };
     let sender = Sender::active(context).await?;
-    let prepared = plan.prepare(&sender.client, sender.address, &flags.gas()).await?;
+    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
     if flags.sends()? && prepared.report.is_ok() {
         context.confirm(&format!("Deactivate {} for good?", args.model_id))?;
     }
@@ -163,7 +163,7 @@ async fn run_reveal(
     let (scope, storage) = host_of(&sender)?;
     let depth = if args.verify_url { Depth::Everything } else { Depth::Header };
     let host = Host { storage: &storage, scope, depth };
-    let gas = flags.gas();
+    let gas = sender.gas(flags);
     let prepared = plan.prepare(&sender.client, &host, sender.address, &gas).await?;
     sender.run_step(prepared, flags, context).await
 }
