@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     ("tags of rules", tags::run),
     ("conformance", own_conformance),
     ("large registry", large_registry),
+    ("watch", watch),
     ("published client", python::published_client),
     ("python package", package::check),
     ("fuzz targets", fuzz::run),
@@ -140,6 +141,18 @@ fn large_registry() -> Outcome {
             .arg("--soma")
             .arg(folder.join("soma"))
             .args(["--models", "500"])
+            .current_dir(root()),
+    )
+}
+
+/// `soma model watch` over 50 epochs of a network that dies again and again.
+fn watch() -> Outcome {
+    cargo(&["build", "--locked", "--package", "soma-cli", "--package", "soma-tests", "--bins"])?;
+    let folder = target_dir().join("debug");
+    show(
+        Command::new(folder.join("watch"))
+            .arg("--soma")
+            .arg(folder.join("soma"))
             .current_dir(root()),
     )
 }

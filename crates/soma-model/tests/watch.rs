@@ -1,0 +1,380 @@
+//! Models that are looked after, on real networks.
+//!
+//! Epochs last minutes and are ended by hand, so what happens depends on no
+//! clock; what is waited for is an event.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use soma_crypto::Options;
+use soma_localnet::{FileHost, LocalNet, LocalNetConfig, Uploads, account_keys};
+use soma_model::state::Terms;
+use soma_model::watch::{Event, Kind};
+use soma_model::{
+    Depth, Gas, Host, Preparation, RevealOf, Scope, Session, Stage, Standing, StateFile,
+    StateFolder, Watch,
+};
+use soma_proto::system_state::ModelStatus;
+use soma_proto::{KeyPair, ObjectId, TransactionData, TransactionKind};
+use soma_rpc::Client;
+use soma_storage::{AddressPolicy, RetryPolicy, Storage};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+const TERMS: Terms = Terms { stake_amount: 1_000_000_000, commission_rate: 500 };
+/// Long enough for any machine, and still a test that ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Long enough that no epoch ends by itself, short enough that a watch looks
+/// at its nodes every few seconds.
+const EPOCH_MS: u64 = 120_000;
+
+/// An owner, the host of his weights, and his folder.
+struct Owner {
+    key: KeyPair,
+    storage: Storage,
+    host: FileHost,
+    folder: tempfile::TempDir,
+}
+
+impl Owner {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let served = folder.path().join("served");
+        let address = ([127, 0, 0, 1], 0).into();
+        let host = FileHost::start(&served, address, Uploads::Refused).await.unwrap();
+        let [key, ..] = account_keys();
+        let storage = Storage::new(AddressPolicy::Any).unwrap().with_retry(RetryPolicy::NEVER);
+        Self { key, storage, host, folder }
+    }
+
+    async fn network(&self, name: &str) -> LocalNet {
+        let directory = self.folder.path().join(name);
+        let fresh = (!directory.exists()).then_some(EPOCH_MS);
+        let config = LocalNetConfig::new()
+            .with_free_ports()
+            .with_state_dir(directory)
+            .with_epoch_duration_ms(fresh)
+            .with_embedding_dim(3);
+        LocalNet::start(config).await.unwrap()
+    }
+
+    fn states(&self) -> StateFolder {
+        StateFolder::new(self.folder.path().join("models"))
+    }
+
+    fn served(&self, name: &str) -> PathBuf {
+        self.host.directory().join(name)
+    }
+
+    fn preparation(&self, name: &str) -> Preparation {
+        let json = br#"{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#;
+        let mut plain = (json.len() as u64).to_le_bytes().to_vec();
+        plain.extend(json);
+        plain.extend([1, 2, 3, 4]);
+        let weights_file = self.folder.path().join("weights.safetensors");
+        fs::write(&weights_file, plain).unwrap();
+        Preparation {
+            weights_file,
+            sealed_file: self.folder.path().join(format!("{name}.local")),
+            url: format!("{}/{name}", self.host.url()).parse().unwrap(),
+            embedding: Some(vec![0.5, -0.25, 1.0]),
+        }
+    }
+
+    /// Prepares a model, uploads it and commits to it.
+    async fn committed(&self, client: &Client, name: &str) -> StateFile {
+        let mut file = self.preparation(name).run(&self.states(), None, &Options::new()).unwrap();
+        fs::copy(&file.state.registration.sealed_file, self.served(name)).unwrap();
+        self.session(client).commit(&mut file, TERMS).await.unwrap();
+        file
+    }
+
+    fn session<'a>(&'a self, client: &'a Client) -> Session<'a> {
+        Session {
+            client,
+            key: &self.key,
+            host: Host { storage: &self.storage, scope: Scope::Local, depth: Depth::Header },
+            gas: Gas::Automatic,
+            timeout: PATIENCE,
+        }
+    }
+
+    fn watch(&self, nodes: &[&LocalNet]) -> Watch {
+        let nodes = nodes.iter().map(|node| client(node)).collect();
+        let (keys, storage) = (vec![self.key.clone()], self.storage.clone());
+        Watch::new(nodes, keys, storage, Scope::Local, self.states())
+    }
+}
+
+fn client(node: &LocalNet) -> Client {
+    Client::new(node.rpc_url().unwrap()).unwrap()
+}
+
+/// A watch in a task, its events, and a way to stop it.
+struct Running {
+    events: UnboundedReceiver<Event>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Vec<PathBuf>>,
+}
+
+impl Running {
+    fn start(watch: Watch) -> Self {
+        let (send, events) = unbounded_channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let tell = |event| drop(send.send(event));
+            let stopped = async { drop(stopped.await) };
+            watch.run(tell, stopped).await.unwrap().alarms
+        });
+        Self { events, stop, task }
+    }
+
+    /// Waits for an event of this kind; gives it and all before it.
+    async fn until(&mut self, kind: Kind) -> (Event, Vec<Event>) {
+        self.until_that(|event| event.event == kind).await
+    }
+
+    async fn until_that(&mut self, wanted: impl Fn(&Event) -> bool) -> (Event, Vec<Event>) {
+        let mut before = Vec::new();
+        let found = tokio::time::timeout(PATIENCE, async {
+            while let Some(event) = self.events.recv().await {
+                if wanted(&event) {
+                    return Some(event);
+                }
+                before.push(event);
+            }
+            None
+        });
+        match found.await {
+            Ok(Some(event)) => (event, before),
+            _ => panic!("it did not come; instead {before:#?}"),
+        }
+    }
+
+    /// Stops it; gives its alarms and the events that were left.
+    async fn stop(mut self) -> (Vec<PathBuf>, Vec<Event>) {
+        let _ = self.stop.send(());
+        let alarms = tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap();
+        let mut left = Vec::new();
+        while let Ok(event) = self.events.try_recv() {
+            left.push(event);
+        }
+        (alarms, left)
+    }
+}
+
+async fn standing(client: &Client, id: &ObjectId) -> Standing {
+    Standing::ask(client, id).await.unwrap()
+}
+
+/// What the state file says of a round.
+fn stage(path: &Path, of: RevealOf) -> Stage {
+    let file = StateFile::open(path).unwrap();
+    file.state.round(of).unwrap().stage()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_the_commit_to_the_update() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let node = client(&network);
+    let mut running = Running::start(owner.watch(&[&network]));
+    running.until(Kind::NodeUp).await;
+
+    // A commit that comes later is seen too.
+    let file = owner.committed(&node, "one").await;
+    let (path, id) = (file.path().to_owned(), file.state.model_id);
+    drop(file);
+    let (aside, _) = running.until(Kind::SetAside).await;
+    assert_eq!(aside.model_id, Some(id));
+    let (ready, _) = running.until(Kind::Ready).await;
+    assert_eq!((ready.reveal_epoch, ready.alarm), (Some(1), false));
+    assert_eq!(stage(&path, RevealOf::Registration), Stage::RevealSigned);
+    assert_eq!(standing(&node, &id).await.status, ModelStatus::Committed, "signed, not sent");
+
+    network.advance_epoch().await.unwrap();
+    let (revealed, _) = running.until(Kind::Revealed).await;
+    let signed = StateFile::open(&path).unwrap().state.registration.reveal.unwrap();
+    assert_eq!(revealed.digest, signed.digest);
+    assert_eq!(signed.epoch, Some(1));
+    assert_eq!(standing(&node, &id).await.status, ModelStatus::Active);
+    running.until(Kind::Sound).await;
+
+    // The coin that was set aside paid, and pays for the update too.
+    let file = StateFile::open(&path).unwrap();
+    let coin = file.state.gas_coin.unwrap();
+    let paid = node.transaction(&signed.digest.unwrap()).await.unwrap().unwrap();
+    assert_eq!(paid.effects.gas_object().unwrap().0, coin);
+    let mut file = file;
+    owner.preparation("two").run_update(&mut file, &Options::new()).unwrap();
+    fs::copy(&file.state.update.as_ref().unwrap().sealed_file, owner.served("two")).unwrap();
+    owner.session(&node).commit_update(&mut file).await.unwrap();
+    drop(file);
+    let (_, before) = running.until(Kind::Ready).await;
+    assert!(before.iter().all(|event| event.event != Kind::SetAside), "{before:#?}");
+    network.advance_epoch().await.unwrap();
+    let (revealed, _) = running.until(Kind::Revealed).await;
+    assert_eq!(revealed.round, Some(RevealOf::Update));
+    let paid = node.transaction(&revealed.digest.unwrap()).await.unwrap().unwrap();
+    assert_eq!(paid.effects.gas_object().unwrap().0, coin);
+    let (alarms, _) = running.stop().await;
+    assert_eq!(alarms, Vec::<PathBuf>::new());
+    network.shutdown().await.unwrap();
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+/// A second node of the same chain is played by a copy of it: it is in the
+/// epoch of the commit until it is moved on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_before_every_node_agrees() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let file = owner.committed(&client(&network), "one").await;
+    let (path, id) = (file.path().to_owned(), file.state.model_id);
+    drop(file);
+    network.shutdown().await.unwrap();
+    copy_folder(&owner.folder.path().join("a"), &owner.folder.path().join("b"));
+    let (ahead, behind) = (owner.network("a").await, owner.network("b").await);
+    assert_eq!(ahead.chain_id(), behind.chain_id());
+    ahead.advance_epoch().await.unwrap();
+
+    let mut running = Running::start(owner.watch(&[&ahead, &behind]));
+    let slow = behind.rpc_url().unwrap();
+    let (_, before) = running
+        .until_that(|event| event.event == Kind::Waiting && event.message.contains(slow))
+        .await;
+    assert!(before.iter().all(|event| event.event != Kind::Revealed), "{before:#?}");
+    assert_eq!(standing(&client(&ahead), &id).await.status, ModelStatus::Committed);
+    assert!(stage(&path, RevealOf::Registration) < Stage::Revealed);
+
+    behind.advance_epoch().await.unwrap();
+    running.until(Kind::Revealed).await;
+    let at = [standing(&client(&ahead), &id).await, standing(&client(&behind), &id).await];
+    assert!(at.iter().any(|standing| standing.status == ModelStatus::Active));
+    running.stop().await;
+    ahead.shutdown().await.unwrap();
+    behind.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_or_reported_model_is_an_alarm() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let node = client(&network);
+    let file = owner.committed(&node, "one").await;
+    let (path, id) = (file.path().to_owned(), file.state.model_id);
+    drop(file);
+    network.advance_epoch().await.unwrap();
+    let mut running = Running::start(owner.watch(&[&network]));
+    running.until(Kind::Revealed).await;
+    running.until(Kind::Sound).await;
+
+    // The length is right and the header opens, but not every byte is right.
+    let good = fs::read(owner.served("one")).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    fs::write(owner.served("one"), &bad).unwrap();
+    let (unsound, _) = running.until(Kind::Unsound).await;
+    assert!(unsound.alarm && unsound.message.contains("are not those of"), "{unsound:?}");
+    fs::write(owner.served("one"), &good).unwrap();
+    running.until(Kind::Sound).await;
+    fs::remove_file(owner.served("one")).unwrap();
+    let (unsound, _) = running.until(Kind::Unsound).await;
+    assert!(unsound.message.contains("404"), "{unsound:?}");
+    fs::write(owner.served("one"), &good).unwrap();
+    running.until(Kind::Sound).await;
+
+    let validator = network.validator_key(0);
+    let coin = node.coins(&validator.address()).await.unwrap()[0].reference;
+    let report = TransactionKind::ReportModel { model_id: id };
+    let report = TransactionData::new(report, validator.address(), vec![coin]).sign(&validator);
+    assert!(node.execute(&report).await.unwrap().effects.is_success());
+    let (reported, _) = running.until(Kind::Reported).await;
+    assert!(reported.alarm && reported.message.contains(&validator.address().to_string()));
+    network.advance_epoch().await.unwrap();
+    let (lost, _) = running.until(Kind::Lost).await;
+    assert!(lost.alarm && lost.message.contains("inactive"), "{lost:?}");
+    let (alarms, _) = running.stop().await;
+    assert_eq!(alarms, [path]);
+    network.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_pass_does_what_is_due() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let node = client(&network);
+    let once = async || {
+        let mut kinds = Vec::new();
+        let outcome = owner.watch(&[&network]).once(|event| kinds.push(event.event)).await;
+        (outcome.unwrap().alarms, kinds)
+    };
+    let seen = owner.committed(&node, "seen").await;
+    let path = seen.path().to_owned();
+    drop(seen);
+    let (alarms, kinds) = once().await;
+    assert_eq!(alarms, Vec::<PathBuf>::new());
+    assert_eq!(kinds, [Kind::NodeUp, Kind::SetAside, Kind::Ready, Kind::Waiting]);
+    let (_, kinds) = once().await;
+    assert_eq!(kinds, [Kind::NodeUp, Kind::Ready, Kind::Waiting], "the coin is kept");
+
+    // A foreign payment moves the coin on: the reveal is signed anew.
+    let coin = StateFile::open(&path).unwrap().state.gas_coin.unwrap();
+    let reference = node.object(&coin).await.unwrap().unwrap().reference();
+    let kind = TransactionKind::TransferObjects {
+        objects: vec![reference],
+        recipient: network.validator_key(0).address(),
+    };
+    let others = node.coins(&owner.key.address()).await.unwrap();
+    let gas = others.iter().find(|other| other.reference.id() != coin).unwrap().reference;
+    let stolen = TransactionData::new(kind, owner.key.address(), vec![gas]).sign(&owner.key);
+    assert!(node.execute(&stolen).await.unwrap().effects.is_success());
+    network.advance_epoch().await.unwrap();
+    let (alarms, kinds) = once().await;
+    assert!(alarms.is_empty() && kinds.contains(&Kind::Revealed), "{kinds:?}");
+    assert_eq!(stage(&path, RevealOf::Registration), Stage::Revealed);
+
+    // A window that nobody used.
+    let lost = owner.committed(&node, "lost").await;
+    let lost = lost.path().to_owned();
+    network.advance_epoch().await.unwrap();
+    network.advance_epoch().await.unwrap();
+    let (alarms, kinds) = once().await;
+    assert_eq!(alarms, [lost]);
+    assert!(kinds.contains(&Kind::Lost) && kinds.contains(&Kind::Sound), "{kinds:?}");
+    network.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_is_down_is_told_early_and_waited_for() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let node = client(&network);
+    let file = owner.committed(&node, "one").await;
+    drop(file);
+    let hidden = owner.folder.path().join("hidden");
+    fs::rename(owner.served("one"), &hidden).unwrap();
+    let mut running = Running::start(owner.watch(&[&network]));
+    let (retrying, _) = running.until(Kind::Retrying).await;
+    assert!(retrying.message.contains("404"), "{retrying:?}");
+    network.advance_epoch().await.unwrap();
+    running.until_that(|event| event.message.contains("turn of the reveal")).await;
+    fs::rename(&hidden, owner.served("one")).unwrap();
+    running.until(Kind::Revealed).await;
+    let (alarms, _) = running.stop().await;
+    assert!(alarms.is_empty());
+    network.shutdown().await.unwrap();
+}
