@@ -114,7 +114,13 @@ impl Session<'_> {
 
     /// Makes a coin of `amount` out of the largest one; if that cannot be, the
     /// largest one itself has to do.
-    async fn split(&self, free: &[Coin], amount: u64, rates: FeeRates, fee: u64) -> Result<ObjectId> {
+    async fn split(
+        &self,
+        free: &[Coin],
+        amount: u64,
+        rates: FeeRates,
+        fee: u64,
+    ) -> Result<ObjectId> {
         let largest = free.iter().max_by_key(|coin| (coin.balance, coin.reference.id()));
         let Some(largest) = largest.filter(|coin| coin.balance >= fee) else {
             let message = format!("no coin is left for the reveal's fee of {fee} shannons");

@@ -115,7 +115,8 @@ pub(super) fn decide(view: &View) -> Decision {
     if decision.step != Step::Rest || !view.served {
         return decision;
     }
-    let look_ms = view.past.inspected_ms.map_or(0, |at| at.saturating_add(view.pace.inspection_ms()));
+    let look_ms =
+        view.past.inspected_ms.map_or(0, |at| at.saturating_add(view.pace.inspection_ms()));
     let idle = matches!(decision.waiting, Waiting::Nothing | Waiting::Commit);
     let waiting = if idle { Waiting::Look } else { decision.waiting };
     // A look may take a while, so it keeps clear of an open window.

@@ -267,7 +267,8 @@ impl<'a> Keeper<'a> {
         if let Some(percent) = decision.alarm {
             self.past.told_percent = percent;
             let cost = cost(of);
-            let message = format!("{percent} % of the window are over and it is not revealed; {cost}");
+            let message =
+                format!("{percent} % of the window are over and it is not revealed; {cost}");
             let mut event = self.event(Kind::Late, message).with_window(view.window.as_ref());
             event.percent = Some(percent);
             self.shared.tell(event);
@@ -419,11 +420,14 @@ impl<'a> Keeper<'a> {
         let mut file = StateFile::open(&self.path)?;
         let taken = match file.state.gas_coin {
             Some(_) => self.taken(&file)?,
-            None => match self.set_aside(view, node, key, &mut file).await {
-                Ok(taken) => taken,
-                // Without a coin of its own it has to share one.
-                Err(_) => Vec::new(),
-            },
+            None => {
+                let aside = self.set_aside(view, node, key, &mut file);
+                match tokio::time::timeout(view.pace.patience(), aside).await {
+                    Ok(Ok(taken)) => taken,
+                    // Without a coin of its own it has to share one.
+                    _ => Vec::new(),
+                }
+            }
         };
         let session = self.session(view, node, key, taken);
         let done = session.reveal(&mut file, of).await?;
@@ -440,12 +444,14 @@ impl<'a> Keeper<'a> {
         self.past.inspected_ms = Some(view.now_ms);
         let Some(model) = self.model_id() else { return };
         // Reports and the weights themselves may have changed since the epoch began.
-        if let Ok(Ok(found)) = tokio::time::timeout(view.pace.patience(), node.model(&model)).await {
+        if let Ok(Ok(found)) = tokio::time::timeout(view.pace.patience(), node.model(&model)).await
+        {
             let epoch = found.as_ref().map_or(0, |record| record.clock.epoch);
             self.standing = Some(Known { epoch, standing: found.map(Standing::from) });
         }
         let standing = self.standing.as_ref().and_then(|known| known.standing.as_ref());
-        let served = self.state().zip(standing).and_then(|(state, standing)| Served::new(state, standing));
+        let served =
+            self.state().zip(standing).and_then(|(state, standing)| Served::new(state, standing));
         let Some(served) = served else { return };
         let seed = self.watch.seed;
         let chance = |place| jitter(seed, &model, view.now_ms, place);
@@ -507,9 +513,8 @@ impl<'a> Keeper<'a> {
         never: Vec<ObjectId>,
     ) -> Session<'s> {
         let Watch { storage, scope, timeout, .. } = self.watch;
-        let sending = Duration::from_millis(
-            (view.pace.grace_ms() / 2).clamp(SENDING_MS.0, SENDING_MS.1),
-        );
+        let sending =
+            Duration::from_millis((view.pace.grace_ms() / 2).clamp(SENDING_MS.0, SENDING_MS.1));
         Session {
             client,
             key,

@@ -33,9 +33,10 @@ impl Served {
         let manifest = standing.model.weights_manifest.clone();
         let manifest = manifest.filter(|_| standing.status == ModelStatus::Active)?;
         let checksum = manifest.manifest.checksum();
-        let round = state.update.iter().chain([&state.registration]).find(|round| {
-            round.sealed.is_some_and(|sealed| checksum == sealed.commitment.into())
-        });
+        let round =
+            state.update.iter().chain([&state.registration]).find(|round| {
+                round.sealed.is_some_and(|sealed| checksum == sealed.commitment.into())
+            });
         Some(Self {
             manifest,
             sealed: round.map(|round| round.sealed_file.clone()),

@@ -26,8 +26,7 @@ use crate::owner::Owner;
 use crate::process::{Node, Watch, Where};
 use crate::relay::Relay;
 
-const USAGE: &str =
-    "usage: watch --soma PATH [--epochs N] [--epoch-ms N] [--models N] [--seed N]";
+const USAGE: &str = "usage: watch --soma PATH [--epochs N] [--epoch-ms N] [--models N] [--seed N]";
 
 /// Epochs at the end in which nothing new is committed.
 const QUIET: u64 = 3;
@@ -99,8 +98,13 @@ async fn run() -> Result<bool> {
     let over = Arc::new(AtomicBool::new(false));
     let owner = Owner::new(&place, &options).await?;
     let owner = tokio::spawn(owner.work(Arc::clone(&over), options.epochs - QUIET));
-    let trouble =
-        tokio::spawn(make_trouble(node, watch, relay, Arc::clone(&over), Chance::new(options.seed)));
+    let trouble = tokio::spawn(make_trouble(
+        node,
+        watch,
+        relay,
+        Arc::clone(&over),
+        Chance::new(options.seed),
+    ));
 
     let client = Client::new(place.rpc_url())?;
     let limit = Duration::from_millis(options.epochs * options.epoch_ms) * PATIENCE;

@@ -56,8 +56,7 @@ impl Owner {
         let mut chance = Chance::new(options.seed ^ 0x5eed);
         fs::create_dir_all(&place.weights)?;
         let served = place.weights.join("served");
-        let host =
-            FileHost::start(&served, ([127, 0, 0, 1], 0).into(), Uploads::Refused).await?;
+        let host = FileHost::start(&served, ([127, 0, 0, 1], 0).into(), Uploads::Refused).await?;
         let models = (0..options.models)
             .map(|_| Model { path: None, next: chance.between(0, PAUSE) })
             .collect();

@@ -163,7 +163,8 @@ pub(super) async fn reveal(
     if !flags.sends()? {
         let plan = file.state.reveal_plan(of).ok_or_else(unsealed)?;
         let (sender, host) = (&desk.sender, desk.host());
-        let prepared = plan.prepare(&sender.client, &host, sender.address, &sender.gas(flags)).await?;
+        let prepared =
+            plan.prepare(&sender.client, &host, sender.address, &sender.gas(flags)).await?;
         return preview(sender, prepared, flags, context).await;
     }
     let session = desk.session(flags)?;

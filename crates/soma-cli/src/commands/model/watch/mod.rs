@@ -72,11 +72,7 @@ pub(in crate::commands::model) struct WatchArgs {
 }
 
 /// Runs the command.
-pub(super) async fn run(
-    args: WatchArgs,
-    flags: &TransactionArgs,
-    context: &Context,
-) -> Result<()> {
+pub(super) async fn run(args: WatchArgs, flags: &TransactionArgs, context: &Context) -> Result<()> {
     if !flags.sends()? || !flags.gas.is_empty() {
         return Err(Failure::usage("watch sends what is due; it has no preview and chooses coins"));
     }
