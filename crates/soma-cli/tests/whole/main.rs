@@ -11,3 +11,4 @@ mod process;
 mod shapes;
 mod startup;
 mod weights;
+mod watch;
