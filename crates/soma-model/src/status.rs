@@ -72,8 +72,17 @@ impl Status {
             window.phase(standing.clock.epoch)
         });
         let inactive = standing.is_some_and(|standing| standing.status == ModelStatus::Inactive);
+        // A window that is over, and no sign of a reveal.
+        let dropped = standing.zip(round.commit.as_ref().and_then(|commit| commit.epoch));
+        let dropped = dropped.is_some_and(|(standing, commit_epoch)| {
+            let sealed = round.sealed.map(|sealed| sealed.commitment.into());
+            let shown = standing.model.weights_manifest.as_ref();
+            standing.clock.epoch > commit_epoch.saturating_add(1)
+                && shown.map(|shown| shown.manifest.checksum()) != sealed
+        });
         let next = match (stage, phase) {
             _ if inactive => Next::Lost,
+            (Stage::Committed | Stage::RevealSigned, None) if dropped => Next::Lost,
             (Stage::Unsealed, _) => Next::Prepare,
             (Stage::Prepared, _) => Next::Commit,
             (Stage::Revealed, _) => Next::Nothing,
@@ -81,11 +90,8 @@ impl Status {
             (_, Some(Phase::Early)) => Next::Wait,
             (_, Some(Phase::Open)) => Next::Reveal,
             (_, Some(Phase::Missed)) => Next::Lost,
-            // Committed by the record, and nothing waits on the chain.
-            (Stage::Committed, None) => match of {
-                RevealOf::Update => Next::Lost,
-                RevealOf::Registration => Next::Settle,
-            },
+            // Committed by the record, and nothing waits on the chain yet.
+            (Stage::Committed, None) => Next::Settle,
         };
         let window = window.filter(|_| next.is_open());
         Self {
@@ -107,6 +113,8 @@ fn round<S: serde::Serializer>(of: &RevealOf, serializer: S) -> Result<S::Ok, S:
 
 #[cfg(test)]
 mod tests {
+    use soma_proto::Manifest;
+
     use super::*;
     use crate::state::{Round, Sent};
     use crate::{Measured, testing};
@@ -167,7 +175,16 @@ mod tests {
         let status = Status::new(&state, Some(&standing));
         assert_eq!((status.next, status.round), (Next::Reveal, RevealOf::Update));
         standing.model.pending_update = None;
+        assert_eq!(Status::new(&state, Some(&standing)).next, Next::Settle, "a node that lags");
+        standing.clock.epoch = 6;
         assert_eq!(Status::new(&state, Some(&standing)).next, Next::Lost);
+        state.update.as_mut().unwrap().reveal = Some(unsettled());
+        assert_eq!(Status::new(&state, Some(&standing)).next, Next::Lost, "it came too late");
+        standing.model.weights_manifest.as_mut().unwrap().manifest =
+            Manifest::new(testing::url(), testing::WEIGHTS.into(), 100);
+        assert_eq!(Status::new(&state, Some(&standing)).next, Next::Settle, "it was revealed");
+        state.update.as_mut().unwrap().reveal = None;
+        standing.model.weights_manifest = testing::updating().model.weights_manifest;
         let json = serde_json::to_value(Status::new(&state, Some(&standing))).unwrap();
         assert_eq!(
             json,

@@ -115,7 +115,8 @@ impl<'a> Keeper<'a> {
             match self.pass().await {
                 Passed::Acted => {}
                 Passed::Rested(until_ms) => {
-                    let now = self.pulse.borrow_and_update().time_ms(now_ms());
+                    // What has changed since the pass began is still news.
+                    let now = self.pulse.borrow().time_ms(now_ms());
                     let left = Duration::from_millis(until_ms.saturating_sub(now).max(1));
                     // Without a heart there is no watch any more.
                     let _ = tokio::time::timeout(left, self.pulse.changed()).await;
