@@ -19,6 +19,7 @@ use soma_proto::system_state::ModelStatus;
 use soma_proto::{KeyPair, ObjectId, TransactionData, TransactionKind};
 use soma_rpc::Client;
 use soma_storage::{AddressPolicy, RetryPolicy, Storage};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -123,10 +124,10 @@ impl Running {
     fn start(watch: Watch) -> Self {
         let (send, events) = unbounded_channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
+        let task = tokio::task::spawn_blocking(move || {
             let tell = |event| drop(send.send(event));
             let stopped = async { drop(stopped.await) };
-            watch.run(tell, stopped).await.unwrap().alarms
+            Handle::current().block_on(watch.run(tell, stopped)).unwrap().alarms
         });
         Self { events, stop, task }
     }

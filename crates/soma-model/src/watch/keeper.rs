@@ -385,11 +385,7 @@ impl<'a> Keeper<'a> {
     ) -> Result<()> {
         let mut file = StateFile::open(&self.path)?;
         let mut pulse = self.pulse.clone();
-        let work = async {
-            let taken = self.set_aside(view, node, key, &mut file).await?;
-            let session = self.session(view, node, key, taken);
-            session.rehearse_reveal(&mut file, of).await
-        };
+        let work = self.make_ready(view, node, key, &mut file, of);
         let rehearsed = tokio::select! {
             rehearsed = work => rehearsed,
             // What is open need not be rehearsed.
@@ -476,6 +472,19 @@ impl<'a> Keeper<'a> {
             };
             self.shared.tell(event);
         }
+    }
+
+    async fn make_ready(
+        &self,
+        view: &View,
+        node: &Client,
+        key: &KeyPair,
+        file: &mut StateFile,
+        of: RevealOf,
+    ) -> Result<Report> {
+        let taken = self.set_aside(view, node, key, file).await?;
+        let session = self.session(view, node, key, taken);
+        session.rehearse_reveal(file, of).await
     }
 
     /// Sees to it that a coin is set aside; gives those that others keep.

@@ -28,8 +28,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use soma_proto::KeyPair;
 use soma_rpc::Client;
 use soma_storage::Storage;
@@ -124,7 +125,7 @@ impl Watch {
     }
 
     /// Looks after the models until `stop` ends. `tell` hears of everything
-    /// that changes.
+    /// that changes. The future stays on its thread.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) if the folder cannot be read at the
@@ -139,8 +140,10 @@ impl Watch {
         let (beat, pulse) = watch::channel(Arc::new(Pulse::default()));
         let mut heart = pin!(self.heart(&beat, &shared));
         let mut stop = pin!(stop);
-        let keeper = |path| Keeper::new(self, &shared, pulse.clone(), path).keep();
-        let mut keepers: FuturesUnordered<_> = known.iter().cloned().map(keeper).collect();
+        let mut keepers = FuturesUnordered::new();
+        for path in &known {
+            keepers.push(self.keep(&shared, pulse.clone(), path.clone()));
+        }
         let mut news = pulse.clone();
         loop {
             tokio::select! {
@@ -154,7 +157,7 @@ impl Watch {
                 Ok(()) = news.changed() => {
                     for path in self.paths().unwrap_or_default() {
                         if known.insert(path.clone()) {
-                            keepers.push(keeper(path));
+                            keepers.push(self.keep(&shared, pulse.clone(), path));
                         }
                     }
                 }
@@ -177,27 +180,49 @@ impl Watch {
         let taken = Pulse::take(&self.nodes, None).await;
         compare(&Pulse::default(), &taken, &shared);
         let (_beat, pulse) = watch::channel(Arc::new(taken));
-        let passes = paths.into_iter().map(|path| {
-            let mut keeper = Keeper::new(self, &shared, pulse.clone(), path);
-            keeper.hurry = true;
-            async move {
-                loop {
-                    match keeper.pass().await {
-                        Passed::Acted => {}
-                        Passed::Rested(until_ms) if (1..TRIES).contains(&keeper.failures()) => {
-                            let pause = until_ms.saturating_sub(now_ms()).max(1);
-                            tokio::time::sleep(Duration::from_millis(pause)).await;
-                        }
-                        Passed::Rested(_) | Passed::Gone => return,
-                    }
-                }
-            }
-        });
+        let mut passes = Vec::new();
+        for path in paths {
+            passes.push(self.pass(&shared, pulse.clone(), path));
+        }
         futures::future::join_all(passes).await;
         while let Ok(event) = told.try_recv() {
             tell(event);
         }
         Ok(shared.outcome())
+    }
+
+    /// Looks after one model.
+    fn keep<'a>(
+        &'a self,
+        shared: &'a Shared,
+        pulse: watch::Receiver<Arc<Pulse>>,
+        path: PathBuf,
+    ) -> LocalBoxFuture<'a, PathBuf> {
+        Keeper::new(self, shared, pulse, path).keep().boxed_local()
+    }
+
+    /// Does for one model what is due now.
+    fn pass<'a>(
+        &'a self,
+        shared: &'a Shared,
+        pulse: watch::Receiver<Arc<Pulse>>,
+        path: PathBuf,
+    ) -> LocalBoxFuture<'a, ()> {
+        let mut keeper = Keeper::new(self, shared, pulse, path);
+        keeper.hurry = true;
+        let work = async move {
+            loop {
+                match keeper.pass().await {
+                    Passed::Acted => {}
+                    Passed::Rested(until_ms) if (1..TRIES).contains(&keeper.failures()) => {
+                        let pause = until_ms.saturating_sub(now_ms()).max(1);
+                        tokio::time::sleep(Duration::from_millis(pause)).await;
+                    }
+                    Passed::Rested(_) | Passed::Gone => return,
+                }
+            }
+        };
+        work.boxed_local()
     }
 
     /// The state files there are.
