@@ -97,7 +97,11 @@ async fn run() -> Result<bool> {
 
     let over = Arc::new(AtomicBool::new(false));
     let owner = Owner::new(&place, &options).await?;
-    let owner = tokio::spawn(owner.work(Arc::clone(&over), options.epochs - QUIET));
+    let (is_over, last) = (Arc::clone(&over), options.epochs - QUIET);
+    // The steps of a model stay on one thread.
+    let owner = tokio::task::spawn_blocking(move || {
+        tokio::runtime::Handle::current().block_on(owner.work(is_over, last))
+    });
     let trouble = tokio::spawn(make_trouble(
         node,
         watch,
