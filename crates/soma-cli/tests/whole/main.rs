@@ -10,5 +10,5 @@ mod prepared;
 mod process;
 mod shapes;
 mod startup;
-mod weights;
 mod watch;
+mod weights;
