@@ -183,7 +183,7 @@ impl StateFolder {
 }
 
 /// Reads a state file; one that others may read is made private.
-pub(crate) fn read(path: &Path) -> Result<State> {
+fn read(path: &Path) -> Result<State> {
     let bytes = fs::read(path).map(Zeroizing::new).map_err(|source| io("read", path, source))?;
     file::tighten(path)?;
     let fail = |reason: String| Error::State { path: path.to_owned(), reason };

@@ -11,7 +11,6 @@ use soma_proto::{
     TransactionDigest, WeightsUrl,
 };
 
-pub(crate) use self::file::read;
 pub use self::file::{StateFile, StateFolder};
 use crate::{CommitPlan, Measured, NewIds, RevealOf, RevealPlan, UpdatePlan, new_ids};
 

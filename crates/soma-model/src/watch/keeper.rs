@@ -18,7 +18,7 @@ use super::pulse::{Agreement, Pulse};
 use super::sentinel::Served;
 use super::{Shared, Watch};
 use crate::network::now_ms;
-use crate::state::{self, StateFile};
+use crate::state::StateFile;
 use crate::{
     Depth, Error, Gas, Host, Next, Report, Result, RevealOf, RevealWindow, Session, Stage,
     Standing, State, Status,
@@ -171,7 +171,7 @@ impl<'a> Keeper<'a> {
             return false;
         };
         if self.read.as_ref().is_none_or(|read| read.changed != changed) {
-            let state = state::read(&self.path).map(Arc::new);
+            let state = StateFile::peek(&self.path).map(Arc::new);
             if let Err(error) = &state {
                 let message = error.to_string();
                 self.read = None;
