@@ -135,6 +135,11 @@ impl<'a> Options<'a> {
         self
     }
 
+    /// What is done with an output that exists already.
+    pub const fn existing(&self) -> Existing {
+        self.existing
+    }
+
     /// Reports progress, and asks whether to go on.
     pub(crate) fn proceed(&self, done: u64, total: Option<u64>) -> Result<(), Error> {
         match self.progress.as_ref().map(|callback| callback(Progress { done, total })) {

@@ -84,7 +84,7 @@ pub use self::plan::{
 pub use self::prepare::Preparation;
 pub use self::remote::Depth;
 pub use self::report::{Check, Finding, Report, Severity};
-pub use self::session::{Done, Event, Session};
+pub use self::session::{Done, Event, Session, close_update};
 pub use self::standing::Standing;
 pub use self::state::{Stage, State, StateFile, StateFolder};
 pub use self::status::{Next, Status};

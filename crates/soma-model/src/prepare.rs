@@ -1,8 +1,9 @@
 //! Encrypting weights so that their key cannot be lost.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use soma_crypto::{Durability, Input, Key, Options, Output, safetensors, seal};
+use soma_crypto::{Durability, Existing, Input, Key, Options, Output, safetensors, seal};
 use soma_proto::{Commitment, DecryptionKey};
 
 use crate::network::now_ms;
@@ -60,7 +61,9 @@ impl Preparation {
     }
 
     /// Prepares new weights of a model whose present ones are revealed. An
-    /// update that was never revealed makes room.
+    /// update that was never committed makes room; one that was does so once
+    /// [`close_update`](crate::close_update) has found it over. If the weights
+    /// cannot be encrypted, the update before is on file again.
     ///
     /// # Errors
     /// [`Error::Stage`] while the weights before are on their way; as
@@ -68,22 +71,37 @@ impl Preparation {
     pub fn run_update(self, file: &mut StateFile, options: &Options<'_>) -> Result<()> {
         let (of, current) = file.state.current();
         let stage = current.stage();
-        // An update that is not committed, or not any more, risks nothing.
+        // The key of what is committed is needed until its window is over.
         let free = match of {
             RevealOf::Registration => stage == Stage::Revealed,
-            RevealOf::Update => !matches!(stage, Stage::CommitSigned | Stage::RevealSigned),
+            RevealOf::Update => {
+                matches!(stage, Stage::Unsealed | Stage::Prepared | Stage::Revealed)
+            }
         };
         if !free {
             let model = file.state.model_id;
-            return Err(Error::Stage { what: "cannot prepare an update", model, stage });
+            let what = "cannot prepare an update before the one under way is revealed or its \
+                        window is over";
+            return Err(Error::Stage { what, model, stage });
         }
         let round = self.round()?;
+        refuse_taken(&round.sealed_file, options)?;
+        let (before, spent) = (file.state.update.clone(), file.state.spent.len());
         file.update(|state| {
             let over = state.current().1.spent();
-            state.spent.push(over);
+            if !state.spent.contains(&over) {
+                state.spent.push(over);
+            }
             state.update = Some(round);
         })?;
-        seal_round(file, RevealOf::Update, options)
+        seal_round(file, RevealOf::Update, options).or_else(|error| {
+            // Nothing was encrypted under the new key, so the old one counts.
+            file.update(|state| {
+                state.update = before;
+                state.spent.truncate(spent);
+            })?;
+            Err(error)
+        })
     }
 
     /// A round with a fresh key, after a look at the weights.
@@ -108,6 +126,14 @@ impl Preparation {
             commit: None,
             reveal: None,
         })
+    }
+}
+
+/// What sealing would refuse too, but before the state says otherwise.
+fn refuse_taken(sealed_file: &Path, options: &Options<'_>) -> Result<()> {
+    match options.existing() == Existing::Keep && fs::symlink_metadata(sealed_file).is_ok() {
+        true => Err(soma_crypto::Error::OutputExists { path: sealed_file.to_owned() }.into()),
+        false => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ use soma_localnet::{LocalNet, LocalNetConfig, account_keys};
 use soma_model::state::{Sent, Terms};
 use soma_model::{
     Check, CommitPlan, Depth, Error, Event, Gas, Host, Preparation, Report, RevealOf, Scope,
-    Session, Stage, Standing, StateFile, StateFolder,
+    Session, Stage, Standing, StateFile, StateFolder, close_update,
 };
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{KeyPair, TransactionData, TransactionKind};
@@ -191,6 +191,53 @@ async fn a_registration_and_an_update() {
     assert_eq!(shown.decryption_key, file.state.update.as_ref().unwrap().decryption_key);
     assert_eq!(file.state.update.as_ref().unwrap().stage(), Stage::Revealed);
     assert!(written(file.path()).contains("soma-model-state/1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_committed_update_keeps_its_key_until_it_is_over() {
+    let world = World::new().await;
+    let session = world.session();
+    let mut file = world.prepared("one.enc");
+    session.commit(&mut file, TERMS).await.unwrap();
+    world.next_epoch().await;
+    session.reveal(&mut file, RevealOf::Registration).await.unwrap();
+    world.preparation("two.enc").run_update(&mut file, &Options::new()).unwrap();
+    session.commit_update(&mut file).await.unwrap();
+
+    // Before its window and in it, the chain does not let it go.
+    let before = written(file.path());
+    for _ in 0..2 {
+        close_update(&world.client, &mut file).await.unwrap();
+        let refused = world.preparation("three.enc").run_update(&mut file, &Options::new());
+        assert!(matches!(refused, Err(Error::Stage { stage: Stage::Committed, .. })));
+        assert_eq!(written(file.path()), before);
+        world.next_epoch().await;
+    }
+    // Afterwards it does, and the key is only remembered.
+    let missed = file.state.update.as_ref().unwrap().spent();
+    close_update(&world.client, &mut file).await.unwrap();
+    world.preparation("three.enc").run_update(&mut file, &Options::new()).unwrap();
+    assert_eq!(file.state.spent, [file.state.registration.spent(), missed]);
+
+    // Revealed by other means than the state file: not given up.
+    session.commit_update(&mut file).await.unwrap();
+    world.next_epoch().await;
+    let plan = file.state.reveal_plan(RevealOf::Update).unwrap();
+    let sender = world.owner.address();
+    let prepared =
+        plan.prepare(&world.client, &session.host, sender, &Gas::Automatic).await.unwrap();
+    prepared.send(&world.client, &world.owner, TIMEOUT).await.unwrap();
+    close_update(&world.client, &mut file).await.unwrap();
+    assert_eq!(file.state.update.as_ref().unwrap().stage(), Stage::Revealed);
+
+    // The word of another chain is worth nothing.
+    file.update(|state| {
+        state.chain_id = Some(soma_proto::CheckpointDigest::new([7; 32]));
+        state.update.as_mut().unwrap().reveal = None;
+    })
+    .unwrap();
+    let report = refusal(close_update(&world.client, &mut file).await.unwrap_err());
+    assert_eq!(report.errors().map(|finding| finding.check).collect::<Vec<_>>(), [Check::Chain]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! State files: what is written, what is refused, what survives.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use soma_crypto::{Input, Key, Options, commitment, safetensors};
@@ -222,17 +223,50 @@ fn an_update_waits_for_the_weights_before_it() {
     assert_eq!((of, update.stage()), (RevealOf::Update, Stage::Prepared));
     assert_ne!(update.decryption_key, file.state.registration.decryption_key);
     assert_eq!(file.state.spent, [file.state.registration.spent()]);
-    // One that is committed but not signed for reveal may be given up, one
-    // whose commit may still arrive may not.
     let signer = KeyPair::from_bytes([1; 32]);
     let kind = TransactionKind::DeactivateModel { model_id: file.state.model_id };
     let signed = TransactionData::new(kind, signer.address(), Vec::new()).sign(&signer);
+    // Neither one whose commit may still arrive makes room, nor one that waits
+    // for its reveal: its key is nowhere else.
+    for (commit, stage) in
+        [(Sent::unsent(&signed), Stage::CommitSigned), (Sent::found(5), Stage::Committed)]
+    {
+        file.update(|state| state.update.as_mut().unwrap().commit = Some(commit)).unwrap();
+        let before = fs::read(file.path()).unwrap();
+        let refused = desk.preparation("third.enc").run_update(&mut file, &Options::new());
+        assert!(matches!(refused, Err(Error::Stage { stage: found, .. }) if found == stage));
+        assert_eq!(fs::read(file.path()).unwrap(), before);
+        assert!(!desk.path("third.enc").exists());
+    }
+}
+
+#[test]
+fn an_update_that_cannot_be_encrypted_leaves_the_one_before() {
+    let desk = Desk::new();
+    let mut file = desk.prepared();
     file.update(|state| {
-        state.update.as_mut().unwrap().commit = Some(Sent::unsent(&signed));
+        state.registration.commit = Some(Sent::found(3));
+        state.registration.reveal = Some(Sent::found(4));
     })
     .unwrap();
-    let refused = desk.preparation("third.enc").run_update(&mut file, &Options::new());
-    assert!(matches!(refused, Err(Error::Stage { stage: Stage::CommitSigned, .. })));
+    desk.preparation("new.enc").run_update(&mut file, &Options::new()).unwrap();
+    let before = fs::read(file.path()).unwrap();
+
+    // The output exists.
+    let refused = desk.preparation("new.enc").run_update(&mut file, &Options::new());
+    assert!(matches!(refused, Err(Error::Weights(soma_crypto::Error::OutputExists { .. }))));
+    assert_eq!(fs::read(file.path()).unwrap(), before);
+
+    // Interrupted on the way.
+    let options = Options::new().with_progress(|_| ControlFlow::Break(()));
+    let refused = desk.preparation("third.enc").run_update(&mut file, &options);
+    assert!(matches!(refused, Err(Error::Weights(_))), "{refused:?}");
+    assert_eq!(fs::read(file.path()).unwrap(), before);
+    assert!(!desk.path("third.enc").exists());
+
+    // Nothing stands in the way of the next one.
+    desk.preparation("third.enc").run_update(&mut file, &Options::new()).unwrap();
+    assert_eq!(file.state.spent.len(), 2);
 }
 
 #[test]

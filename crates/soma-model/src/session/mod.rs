@@ -6,16 +6,18 @@
 //! can be interrupted anywhere and run again, and pays once.
 
 mod ahead;
+mod over;
 mod settle;
 
 use std::time::Duration;
 
-use soma_proto::KeyPair;
+use soma_proto::{CheckpointDigest, KeyPair};
 use soma_rpc::{Client, Executed};
 
+pub use self::over::close_update;
 use self::settle::Half;
 use crate::network::now_ms;
-use crate::state::{Round, Sent, StateFile, Terms};
+use crate::state::{Round, Sent, State, StateFile, Terms};
 use crate::{
     Check, Error, Finding, Gas, Host, Network, Prepared, Report, Result, RevealOf, RevealWindow,
     Stage, Standing, TypedUrl, embedding, remote, wait_until_open,
@@ -302,16 +304,7 @@ impl Session<'_> {
     /// A state file is for one chain and one owner.
     async fn check_chain(&self, file: &mut StateFile) -> Result<()> {
         let chain = self.client.chain_id().await?;
-        let mut report = Report::default();
-        if let Some(expected) = file.state.chain_id.filter(|expected| *expected != chain) {
-            report.push(
-                Finding::error(
-                    Check::Chain,
-                    format!("the model is for chain {expected}, the node serves {chain}"),
-                )
-                .with_remedy("choose the environment it was committed in, or prepare it anew"),
-            );
-        }
+        let mut report = Report::from_iter(foreign_chain(&file.state, chain));
         let sender = self.key.address();
         if let Some(owner) = file.state.owner.filter(|owner| *owner != sender) {
             report.push(
@@ -331,6 +324,14 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// A finding if the model is for another chain.
+fn foreign_chain(state: &State, chain: CheckpointDigest) -> Option<Finding> {
+    let expected = state.chain_id.filter(|expected| *expected != chain)?;
+    let message = format!("the model is for chain {expected}, the node serves {chain}");
+    let remedy = "choose the environment it was committed in, or prepare it anew";
+    Some(Finding::error(Check::Chain, message).with_remedy(remedy))
 }
 
 fn round(file: &StateFile, of: RevealOf) -> Result<&Round> {

@@ -11,7 +11,7 @@ use soma_crypto::Existing;
 use soma_model::state::Terms;
 use soma_model::{
     Depth, Gas, Host, Preparation, RevealOf, Session, Standing, State, StateFile, StateFolder,
-    Status, embedding,
+    Status, close_update, embedding,
 };
 use soma_proto::ObjectId;
 use soma_rpc::{Client, WAIT_TIMEOUT};
@@ -167,8 +167,9 @@ impl SomaClient {
         runtime::future(py, async move {
             check_embedding(&services.node, embedding.as_ref()).await?;
             let preparation = preparation(weights, weights_url, out, embedding);
+            let mut file = StateFile::open(&state.0)?;
+            close_update(&services.node, &mut file).await?;
             runtime::on_a_thread(move |stop| {
-                let mut file = StateFile::open(&state.0)?;
                 reporting(progress.as_ref(), &stop, |options| {
                     let options = options.clone().with_existing(existing(overwrite));
                     Ok(preparation.run_update(&mut file, &options)?)

@@ -10,8 +10,8 @@ use soma_crypto::{Existing, Options};
 use soma_model::state::Terms;
 use soma_model::{
     CommitTimes, Depth, Done, Event, Finding, Host, Measured, Next, Preparation, RevealOf, Scope,
-    Session, Severity, Standing, State, StateFile, StateFolder, Status, TypedUrl, embedding,
-    remote,
+    Session, Severity, Standing, State, StateFile, StateFolder, Status, TypedUrl, close_update,
+    embedding, remote,
 };
 use soma_proto::ObjectId;
 use soma_storage::Storage;
@@ -95,6 +95,10 @@ pub(super) async fn prepare(args: PrepareArgs, context: &Context) -> Result<()> 
     let folder = folder(context)?;
     let (file, of) = if args.update {
         let mut file = StateFile::open(&args.state.map_or_else(|| folder.newest(), Ok)?)?;
+        if file.state.update.is_some() {
+            let environment = context.target_without_wallet()?.environment;
+            close_update(&crate::context::client(&environment)?, &mut file).await?;
+        }
         preparation.run_update(&mut file, &options)?;
         (file, RevealOf::Update)
     } else {
