@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::{Serialize, Serializer};
-use soma_model::{Gas, Prepared, Severity};
+use soma_model::{Gas, Prepared, Scope, Severity, check_disclosure};
 use soma_proto::{
     Address, KeyPair, ObjectId, SignedTransaction, TransactionData, TransactionDigest,
     TransactionKind,
@@ -172,6 +172,7 @@ impl Sender {
         Ok(match args.mode()? {
             Mode::Digest => Outcome::Digest(data.digest()),
             Mode::Simulate => {
+                check_disclosure(&self.client, &data, self.scope()).await?;
                 Outcome::Simulated(SimulationReport::new(&self.client.simulate(&data).await?))
             }
             Mode::SerializeUnsigned => Outcome::Serialized(STANDARD.encode(data.to_bcs())),
@@ -187,15 +188,18 @@ impl Sender {
     }
 
     /// Runs a step of the owner's workflow, after its checks. A preview tells what
-    /// they found and goes on.
+    /// they found and goes on, unless it shows a node what must not be known yet.
     pub(crate) async fn run_step(
         &self,
         prepared: Prepared,
         args: &TransactionArgs,
         context: &Context,
     ) -> Result<Outcome> {
-        let previewed = args.mode()? != Mode::Execute;
-        let prepared = if previewed { prepared } else { prepared.checked()? };
+        let prepared = match args.mode()? {
+            Mode::Execute => prepared.checked()?,
+            Mode::Simulate => prepared.disclosable()?,
+            _ => prepared,
+        };
         for finding in &prepared.report.findings {
             match finding.severity {
                 Severity::Notice => context.out.note(&finding.message),
@@ -208,6 +212,11 @@ impl Sender {
     /// Whether the network is one for development.
     pub(crate) fn is_local(&self) -> bool {
         self.chain == "localnet" || self.target.environment.is_local()
+    }
+
+    /// Where strangers fetch weights from.
+    pub(crate) fn scope(&self) -> Scope {
+        if self.is_local() { Scope::Local } else { Scope::Public }
     }
 
     /// The key of the account, unless it must not be used on this chain.

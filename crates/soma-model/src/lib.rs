@@ -79,7 +79,7 @@ pub use self::network::Network;
 pub use self::payment::Gas;
 pub use self::plan::{
     CommissionPlan, CommitPlan, CommitTimes, DeactivatePlan, Host, Prepared, RevealOf, RevealPlan,
-    UpdatePlan,
+    UpdatePlan, check_disclosure,
 };
 pub use self::prepare::Preparation;
 pub use self::remote::Depth;

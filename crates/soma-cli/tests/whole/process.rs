@@ -142,6 +142,13 @@ impl User {
         Self { variables, ..Self::new() }
     }
 
+    /// With another value of a variable.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.retain(|(known, _)| *known != name);
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
     /// A path in the directory where his commands run.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)

@@ -9,7 +9,7 @@ mod update;
 
 pub use self::commit::{CommitPlan, CommitTimes};
 pub use self::prepared::Prepared;
-pub use self::reveal::{Host, RevealOf, RevealPlan};
+pub use self::reveal::{Host, RevealOf, RevealPlan, check_disclosure};
 pub use self::settings::{CommissionPlan, DeactivatePlan};
 pub use self::update::UpdatePlan;
 

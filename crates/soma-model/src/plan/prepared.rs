@@ -5,7 +5,7 @@ use std::time::Duration;
 use soma_proto::{Address, KeyPair, ObjectRef, TransactionData, TransactionKind};
 use soma_rpc::{Client, Executed};
 
-use crate::{Error, Gas, Network, Report, Result, payment};
+use crate::{Error, Gas, Network, Report, Result, RevealPlan, payment};
 
 /// A step with what its checks found.
 ///
@@ -50,6 +50,18 @@ impl Prepared {
     /// [`Error::Refused`].
     pub fn checked(self) -> Result<Self> {
         if self.report.is_ok() { Ok(self) } else { Err(Error::Refused(self.report)) }
+    }
+
+    /// Gives itself back if a node may try it out: whoever sees a reveal knows
+    /// the URL and the key, so every check must hold first.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn disclosable(self) -> Result<Self> {
+        match RevealPlan::of_kind(self.data.kind()) {
+            Some(_) => self.checked(),
+            None => Ok(self),
+        }
     }
 
     /// Signs, sends, and waits for the checkpoint.

@@ -3,15 +3,15 @@
 use soma_proto::transaction::RevealModel;
 use soma_proto::{
     Address, Checksum, Commitment, DecryptionKey, Manifest, ModelWeightsManifest, ObjectId, Tensor,
-    TransactionKind,
+    TransactionData, TransactionKind,
 };
 use soma_rpc::Client;
 use soma_storage::Storage;
 
 use super::owner::{self, Need};
 use crate::{
-    Check, Depth, Finding, Gas, Measured, Network, Phase, Prepared, Report, Result, RevealWindow,
-    Scope, Standing, TypedUrl, embedding, remote, window::rfc3339,
+    Check, Depth, Error, Finding, Gas, Measured, Network, Phase, Prepared, Report, Result,
+    RevealWindow, Scope, Standing, TypedUrl, embedding, remote, window::rfc3339,
 };
 
 /// Below this part of a window, in percent, time is short.
@@ -37,6 +37,19 @@ pub struct RevealPlan {
     pub embedding: Vec<f32>,
     /// What is revealed.
     pub of: RevealOf,
+}
+
+/// Refuses to show a node a reveal that it would not execute: outside its
+/// window that gives URL and key away. Anything else may be shown.
+///
+/// # Errors
+/// [`Error::Refused`], [`Error::Rpc`].
+pub async fn check_disclosure(client: &Client, data: &TransactionData, scope: Scope) -> Result<()> {
+    let Some(plan) = RevealPlan::of_kind(data.kind()) else { return Ok(()) };
+    let network = Network::ask(client).await?;
+    let standing = client.model(&plan.model_id).await?.map(Standing::from);
+    let report = plan.check(&network, standing.as_ref(), data.sender(), scope);
+    if report.is_ok() { Ok(()) } else { Err(Error::Refused(report)) }
 }
 
 /// What is revealed.
@@ -76,6 +89,25 @@ impl RevealPlan {
     pub fn of_update(mut self) -> Self {
         self.of = RevealOf::Update;
         self
+    }
+
+    /// The plan that a transaction carries out, if it is a reveal.
+    pub fn of_kind(kind: &TransactionKind) -> Option<Self> {
+        let (reveal, of) = match kind {
+            TransactionKind::RevealModel(reveal) => (reveal, RevealOf::Registration),
+            TransactionKind::RevealModelUpdate(reveal) => (reveal, RevealOf::Update),
+            _ => return None,
+        };
+        let ModelWeightsManifest { manifest, decryption_key } = &reveal.weights_manifest;
+        let commitment = manifest.checksum().into();
+        Some(Self {
+            model_id: reveal.model_id,
+            url: manifest.url().clone().into(),
+            weights: Measured { commitment, size: manifest.size() },
+            key: decryption_key.clone(),
+            embedding: reveal.embedding.to_vec(),
+            of,
+        })
     }
 
     /// The transaction's kind.

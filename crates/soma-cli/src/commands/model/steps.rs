@@ -170,9 +170,10 @@ async fn run_reveal(
 
 /// Where strangers fetch the weights from, seen from the sender's network.
 pub(super) fn host_of(sender: &Sender) -> Result<(Scope, Storage)> {
-    let (scope, policy) = match sender.is_local() {
-        true => (Scope::Local, AddressPolicy::Any),
-        false => (Scope::Public, AddressPolicy::default()),
+    let scope = sender.scope();
+    let policy = match scope {
+        Scope::Local => AddressPolicy::Any,
+        _ => AddressPolicy::default(),
     };
     Ok((scope, Storage::new(policy)?))
 }
