@@ -184,3 +184,14 @@ pub(crate) fn client(environment: &Environment) -> Result<Client> {
     }
     Ok(builder.build()?)
 }
+
+/// As [`client`], with the name of the chain that the node serves. Stops if that
+/// is another chain than the one on file: money must not move on the wrong one.
+pub(crate) async fn client_on_chain(environment: &Environment) -> Result<(Client, String)> {
+    let client = client(environment)?;
+    let info = client.service_info().await?;
+    if let Some(chain_id) = info.chain_id {
+        environment.check_chain(chain_id)?;
+    }
+    Ok((client, info.chain.unwrap_or_default()))
+}

@@ -16,7 +16,7 @@ use soma_rpc::{Client, Executed};
 use soma_wallet::{Target, Wallet};
 
 use crate::commands::model;
-use crate::context::{Context, client};
+use crate::context::{Context, client_on_chain};
 use crate::error::{Failure, Result};
 use crate::output::transaction::{SimulationReport, TransactionReport};
 use crate::output::{Page, Report};
@@ -115,16 +115,10 @@ impl Sender {
         Self::new(context, wallet, address).await
     }
 
-    /// An account of the wallet. Stops if the node serves another chain than the
-    /// one on file: money must not move on the wrong one.
+    /// An account of the wallet, on the chain that is on file.
     pub(crate) async fn new(context: &Context, wallet: Wallet, address: Address) -> Result<Self> {
         let target = context.target(Some(&wallet))?;
-        let client = client(&target.environment)?;
-        let info = client.service_info().await?;
-        if let Some(chain_id) = info.chain_id {
-            target.environment.check_chain(chain_id)?;
-        }
-        let chain = info.chain.unwrap_or_default();
+        let (client, chain) = client_on_chain(&target.environment).await?;
         let set_aside = model::folder(context)?.set_aside()?;
         Ok(Self { wallet, target, client, address, chain, set_aside })
     }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use soma_proto::signature::UserSignature;
 use soma_proto::{SignedTransaction, TransactionData, TransactionDigest};
 
-use crate::context::{Context, block_on, client};
+use crate::context::{Context, block_on, client, client_on_chain};
 use crate::error::{Failure, Result};
 use crate::output::transaction::TransactionReport;
 use crate::transact::{self, Sender, TransactionArgs};
@@ -122,7 +122,7 @@ async fn execute_serialized(args: &ExecuteSerializedArgs, context: &Context) -> 
 
 fn execute(signed: &SignedTransaction, timeout: u64, context: &Context) -> Result<()> {
     block_on(async {
-        let client = client(&context.target_without_wallet()?.environment)?;
+        let (client, _) = client_on_chain(&context.target_without_wallet()?.environment).await?;
         let outcome = transact::execute(&client, signed, Duration::from_secs(timeout)).await?;
         transact::print(&outcome, context)
     })

@@ -105,13 +105,30 @@ fn an_environment_is_asked_before_it_is_kept() {
     user.refused(&["env", "remove", "mine"], 1, "EnvironmentActive");
     user.refused(&["env", "switch", "gone"], 1, "UnknownEnvironment");
 
+    // A transaction that waits to be sent.
+    user.json(&["faucet", "--url", network.text("faucet_url")]);
+    let to = "aa".repeat(32);
+    let send = ["send", "--to", &to, "--amount", "1"];
+    let bytes = |flag| user.json(&[&send[..], &[flag]].concat()).as_str().unwrap().to_owned();
+    let unsigned = bytes("--serialize-unsigned-transaction");
+    let signed = bytes("--serialize-signed-transaction");
+    let me = user.json(&["wallet", "active"]);
+    let sign = ["keytool", "sign", "--address", me.as_str().unwrap(), "--data", &unsigned];
+    let signature = user.json(&sign)["somaSignature"].as_str().unwrap().to_owned();
+
     // The node is replaced by one of another chain: money must not move.
     let config = user.path("config/client.yaml");
     let other = Network::start(&["--force-regenesis"]);
     let yaml = fs::read_to_string(&config).unwrap().replace(rpc, other.text("rpc_url"));
     fs::write(&config, yaml).unwrap();
-    let to = "aa".repeat(32);
     user.refused(&["send", "--to", &to, "--amount", "1"], 1, "ChainChanged");
+    let signed = ["tx", "execute-combined-signed", "--signed-tx-bytes", &signed];
+    user.refused(&signed, 1, "ChainChanged");
+    let halves = ["tx", "execute-signed", "--tx-bytes", &unsigned, "--signatures", &signature];
+    user.refused(&halves, 1, "ChainChanged");
+    // Otherwise it would complain of the port, which the node has.
+    let port = other.text("rpc_url").rsplit_once(':').unwrap().1;
+    user.refused(&["start", "faucet", "--port", port], 1, "ChainChanged");
     user.json(&["env", "chain-id"]);
     user.refused(&["send", "--to", &to, "--amount", "1"], 1, "InsufficientCoinBalance");
 }

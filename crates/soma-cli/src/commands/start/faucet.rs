@@ -15,7 +15,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use super::args::FaucetArgs;
-use crate::context::{Context, client};
+use crate::context::{Context, client_on_chain};
 use crate::error::{Failure, Result, with_causes};
 use crate::interrupt::Interrupts;
 use crate::logging;
@@ -30,8 +30,7 @@ pub(super) async fn run(args: FaucetArgs, context: &Context) -> Result<()> {
         None => context.wallet()?,
     };
     let target = context.target(Some(&wallet))?;
-    let client = client(&target.environment)?;
-    let chain = client.service_info().await?.chain.unwrap_or_default();
+    let (client, chain) = client_on_chain(&target.environment).await?;
     let payer = wallet.resolve(None)?;
     let key = wallet.signer(&payer, &chain)?.clone();
 
