@@ -6,7 +6,8 @@ use soma_proto::ObjectId;
 use soma_rpc::Client;
 
 use crate::network::now_ms;
-use crate::{Phase, Result, RevealWindow, Standing};
+use crate::session::may_pass;
+use crate::{Event, Phase, Result, Standing};
 
 /// The longest pause between two questions: an epoch may end before its time.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -14,19 +15,20 @@ const LONGEST: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_millis(200);
 
 /// Waits until the model's window is open, asking the node for the epoch from
-/// time to time; failed questions are asked again. `tick` hears of the window
-/// before every pause.
+/// time to time. `tell` hears of the window before every pause, and of every
+/// question that failed and will be asked again.
 ///
 /// Gives the model as it stands then. It returns at once if the window is open
 /// or over, or if nothing waits for a reveal.
 ///
 /// # Errors
 /// [`Error::UnknownModel`](crate::Error::UnknownModel), and
-/// [`Error::Rpc`](crate::Error::Rpc) for what asking again will not mend.
+/// [`Error::Rpc`](crate::Error::Rpc) for what asking again will not mend, or
+/// what has not mended until the window must be over.
 pub async fn wait_until_open(
     client: &Client,
     id: &ObjectId,
-    mut tick: impl FnMut(&RevealWindow),
+    mut tell: impl FnMut(Event<'_>),
 ) -> Result<Standing> {
     let mut standing = Standing::ask(client, id).await?;
     loop {
@@ -34,14 +36,21 @@ pub async fn wait_until_open(
         if window.phase(standing.clock.epoch) != Phase::Early {
             return Ok(standing);
         }
-        tick(&window);
+        tell(Event::Waiting(&window));
         tokio::time::sleep(pause(window.opens_at_ms, now_ms())).await;
-        match client.epoch().await {
+        let answer = match client.epoch().await {
             // Only now is the whole model worth asking for.
-            Ok(epoch) if epoch == standing.clock.epoch => {}
-            Ok(_) => standing = Standing::ask(client, id).await?,
-            Err(error) if error.is_retriable() => {}
-            Err(error) => return Err(error.into()),
+            Ok(epoch) if epoch == standing.clock.epoch => continue,
+            Ok(_) => Standing::ask(client, id).await,
+            Err(error) => Err(error.into()),
+        };
+        match answer {
+            Ok(found) => standing = found,
+            Err(error) if may_pass(&error) && !window.is_past_hope(now_ms()) => {
+                let pause = pause(window.opens_at_ms, now_ms());
+                tell(Event::Retrying { error: &error, pause });
+            }
+            Err(error) => return Err(error),
         }
     }
 }

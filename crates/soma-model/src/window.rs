@@ -4,6 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use soma_rpc::EpochClock;
 
+/// How long after its estimated end a window is still believed to be open: the
+/// chain decides, the clock only ends a wait for a node that is gone.
+const OVERTIME_MS: u64 = 60_000;
+
 /// The one epoch in which a commit can be revealed, and its times as far as
 /// they can be told beforehand.
 ///
@@ -64,6 +68,11 @@ impl RevealWindow {
         } else {
             Phase::Missed
         }
+    }
+
+    /// Whether it must be over, whatever a node that is gone would say.
+    pub(crate) const fn is_past_hope(&self, now_ms: u64) -> bool {
+        now_ms > self.closes_at_ms.saturating_add(OVERTIME_MS)
     }
 
     /// The times as text.

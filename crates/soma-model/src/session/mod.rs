@@ -27,9 +27,6 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long after its estimated end a window is still believed to be open: the
-/// chain decides, the clock only ends a wait for a node that is gone.
-const OVERTIME_MS: u64 = 60_000;
 
 /// What all steps need.
 #[derive(Clone, Debug)]
@@ -138,9 +135,8 @@ impl Session<'_> {
                 Err(error) if may_pass(&error) => error,
                 result => return result,
             };
-            let closed =
-                |window: &RevealWindow| now_ms() > window.closes_at_ms.saturating_add(OVERTIME_MS);
-            if window.as_ref().is_some_and(closed) {
+            let now = now_ms();
+            if window.as_ref().is_some_and(|window: &RevealWindow| window.is_past_hope(now)) {
                 return Err(error);
             }
             tell(Event::Retrying { error: &error, pause });
@@ -238,12 +234,13 @@ impl Session<'_> {
         if let Some(done) = self.revealed(file, of).await? {
             return Ok(done);
         }
-        if self.settled_commit(file, of).await?.is_none() {
+        let Some(committed) = self.settled_commit(file, of).await? else {
             return Err(stage(file, of, "cannot reveal"));
-        }
-        let waiting = |window: &RevealWindow| tell(Event::Waiting(window));
-        let standing = wait_until_open(self.client, &file.state.model_id, waiting).await?;
-        *window = standing.reveal_window();
+        };
+        // Known from here on: a node that goes away is not waited for for ever.
+        *window = committed.window;
+        let standing = wait_until_open(self.client, &file.state.model_id, tell).await?;
+        *window = standing.reveal_window().or(*window);
         self.reveal(file, of).await
     }
 
@@ -346,7 +343,7 @@ fn stage(file: &StateFile, of: RevealOf, what: &'static str) -> Error {
 }
 
 /// Whether the same step may succeed a little later.
-fn may_pass(error: &Error) -> bool {
+pub(crate) fn may_pass(error: &Error) -> bool {
     match error {
         Error::Rpc(error) => {
             error.is_retriable() || matches!(error, soma_rpc::Error::OutcomeUnknown { .. })

@@ -148,17 +148,7 @@ async fn run_reveal(
     let plan = reveal_plan(&args, of)?;
     let sender = Sender::active(context).await?;
     if args.wait {
-        let tell = |window: &soma_model::RevealWindow| {
-            let opens = format::local_time(window.opens_at_ms);
-            context.out.note(&format!("Waiting for epoch {}, due {opens}", window.reveal_epoch));
-        };
-        let mut told = false;
-        let once = |window: &_| {
-            if !std::mem::replace(&mut told, true) {
-                tell(window);
-            }
-        };
-        wait_until_open(&sender.client, &plan.model_id, once).await?;
+        wait_until_open(&sender.client, &plan.model_id, prepared::teller(context)).await?;
     }
     let (scope, storage) = host_of(&sender)?;
     let depth = if args.verify_url { Depth::Everything } else { Depth::Header };

@@ -1,0 +1,187 @@
+//! Waiting for a window before a node that comes and goes.
+
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use soma_crypto::Options;
+use soma_model::state::{Sent, StateFile};
+use soma_model::{
+    Depth, Error, Event, Gas, Host, Preparation, Result, RevealOf, Scope, Session, Standing,
+    StateFolder, wait_until_open,
+};
+use soma_proto::grpc::{ext, pb};
+use soma_proto::params::SystemParameters;
+use soma_proto::system_state::{Model, StakingPool};
+use soma_proto::{CheckpointDigest, Commitment, KeyPair, ObjectId};
+use soma_storage::{AddressPolicy, Storage};
+use tonic::{Code, Status};
+
+#[path = "../../soma-rpc/tests/node/mod.rs"]
+mod node;
+
+use node::{Node, now};
+
+const ID: ObjectId = ObjectId::new([0x11; 32]);
+/// How long a test may take that would never end if it failed.
+const NEVER: Duration = Duration::from_secs(120);
+/// Epochs that began long ago, milliseconds since 1970.
+const LONG_AGO: u64 = 1_600_000_000_000;
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
+/// A model committed in epoch 4, asked for in `epoch`.
+fn committed(epoch: u64, start_ms: u64) -> ext::GetModelResponse {
+    let model = Model {
+        owner: KeyPair::from_bytes([1; 32]).address(),
+        architecture_version: 1,
+        weights_url_commitment: Commitment::new([2; 32]),
+        weights_commitment: Commitment::new([3; 32]),
+        commit_epoch: 4,
+        weights_manifest: None,
+        embedding: None,
+        staking_pool: StakingPool::default(),
+        commission_rate: 0,
+        next_epoch_commission_rate: 0,
+        pending_update: None,
+    };
+    ext::GetModelResponse {
+        model_id: Some(ID.to_string()),
+        status: Some("pending".to_owned()),
+        model: Some((&model).into()),
+        current_epoch: Some(epoch),
+        epoch_start_timestamp_ms: Some(start_ms),
+        epoch_duration_ms: Some(1_000),
+        ..Default::default()
+    }
+}
+
+fn running(epoch: u64) -> pb::GetEpochResponse {
+    pb::GetEpochResponse { epoch: Some(pb::Epoch { epoch: Some(epoch), ..Default::default() }) }
+}
+
+fn unavailable<T>() -> Result<T, Status> {
+    Err(Status::unavailable("the node restarts"))
+}
+
+fn word(event: Event<'_>) -> String {
+    match event {
+        Event::Waiting(window) => format!("waiting for {}", window.reveal_epoch),
+        Event::Retrying { error: Error::Rpc(error), .. } => format!("{:?}", error.code().unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn wait(node: Node) -> (Result<Standing>, Vec<String>) {
+    let client = node.start().await.client();
+    let mut told = Vec::new();
+    let waited = wait_until_open(&client, &ID, |event| told.push(word(event)));
+    (tokio::time::timeout(NEVER, waited).await.expect("it waits for ever"), told)
+}
+
+fn is_unavailable<T: std::fmt::Debug>(result: Result<T>) -> bool {
+    match result {
+        Err(Error::Rpc(error)) => error.code() == Some(Code::Unavailable),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_fails_is_told_and_asked_again() {
+    let start = now_ms();
+    let node = Node {
+        // Unavailable when the epoch has changed, too.
+        model: now(move |n, _| match n {
+            0 => Ok(committed(4, start)),
+            1 => unavailable(),
+            _ => Ok(committed(5, start)),
+        }),
+        epoch: now(|n, _| match n {
+            0 => Ok(running(4)),
+            1 => unavailable(),
+            _ => Ok(running(5)),
+        }),
+        ..Node::default()
+    };
+    let (standing, told) = wait(node).await;
+    assert_eq!(standing.unwrap().clock.epoch, 5);
+    let waiting = "waiting for 5";
+    assert_eq!(told, [waiting, waiting, "Unavailable", waiting, "Unavailable", waiting]);
+}
+
+#[tokio::test]
+async fn a_node_that_is_gone_is_not_waited_for_for_ever() {
+    let node = Node {
+        model: now(|_, _| Ok(committed(4, LONG_AGO))),
+        epoch: now(|_, _| unavailable()),
+        ..Node::default()
+    };
+    let (standing, told) = wait(node).await;
+    assert!(is_unavailable(standing));
+    assert_eq!(told, ["waiting for 5"]);
+}
+
+/// A state file whose commit was executed in epoch 4.
+fn prepared(folder: &std::path::Path) -> StateFile {
+    let json = br#"{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+    let mut plain = (json.len() as u64).to_le_bytes().to_vec();
+    plain.extend(json);
+    plain.push(1);
+    let weights_file = folder.join("weights.safetensors");
+    fs::write(&weights_file, plain).unwrap();
+    let preparation = Preparation {
+        weights_file,
+        sealed_file: folder.join("weights.enc"),
+        url: "https://weights.example/a".parse().unwrap(),
+        embedding: None,
+    };
+    let mut file = preparation.run(&StateFolder::new(folder), None, &Options::new()).unwrap();
+    file.update(|state| state.registration.commit = Some(Sent::found(4))).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_session_remembers_the_window_it_waits_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = prepared(folder.path());
+    let state = pb::SystemState {
+        epoch: Some(4),
+        epoch_start_timestamp_ms: Some(LONG_AGO),
+        protocol_version: Some(1),
+        parameters: Some((&SystemParameters::v1()).into()),
+        ..Default::default()
+    };
+    let node = Node {
+        service_info: now(|_, _| {
+            Ok(pb::GetServiceInfoResponse {
+                chain_id: Some(CheckpointDigest::new([7; 32]).to_string()),
+                ..Default::default()
+            })
+        }),
+        // It goes away after a first look at the chain.
+        epoch: now(move |n, _| match n {
+            0 => Ok(pb::GetEpochResponse {
+                epoch: Some(pb::Epoch {
+                    epoch: Some(4),
+                    system_state: Some(state.clone()),
+                    ..Default::default()
+                }),
+            }),
+            _ => unavailable(),
+        }),
+        model: now(|n, _| if n < 2 { Ok(committed(4, LONG_AGO)) } else { unavailable() }),
+        ..Node::default()
+    };
+    let client = node.start().await.client();
+    let storage = Storage::new(AddressPolicy::Any).unwrap();
+    let session = Session {
+        client: &client,
+        key: &KeyPair::from_bytes([1; 32]),
+        host: Host { storage: &storage, scope: Scope::Local, depth: Depth::Header },
+        gas: Gas::Automatic,
+        timeout: Duration::from_secs(5),
+    };
+    let revealed = session.reveal_when_open(&mut file, RevealOf::Registration, |_| {});
+    assert!(is_unavailable(tokio::time::timeout(NEVER, revealed).await.expect("it hangs")));
+}
