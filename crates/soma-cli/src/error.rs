@@ -250,6 +250,7 @@ impl From<PaymentError> for Failure {
                 .with_hint("soma objects gas shows the coins"),
             PaymentError::SetAside { .. } => Self::from_error("InvalidArguments", &error)
                 .with_hint("name another coin, or none: this one is for the fees of that model"),
+            PaymentError::NamedTwice { .. } => Self::from_error("InvalidArguments", &error),
             PaymentError::NoOtherCoin { .. } => Self::from_error("InsufficientGas", &error)
                 .with_hint("stake a part of it with --amount, or get another coin: soma faucet"),
         }

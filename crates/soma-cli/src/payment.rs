@@ -48,6 +48,12 @@ pub(crate) enum PaymentError {
         /// The model.
         model: ObjectId,
     },
+    /// A coin that was named more than once.
+    #[error("coin {id} is named twice")]
+    NamedTwice {
+        /// The coin.
+        id: ObjectId,
+    },
     /// The one coin there is cannot be staked and pay at the same time.
     #[error(
         "all of a coin is to be staked on a model, and there is no other coin for the fee of {fee} shannons"
@@ -134,7 +140,7 @@ impl Purse {
             },
             named => self.named(named)?,
         };
-        Ok(Payment { kind, gas })
+        self.covered(kind, gas, principal)
     }
 
     /// Moves `amount` out of a coin: `coin` if it is named, else the coins that pay
@@ -168,13 +174,23 @@ impl Purse {
                     let fee = self.cost(&kind(source, Some(amount)), |_| false).needed();
                     match gas::choose(self.all_but(id), fee) {
                         Ok(chosen) => (source, references(&chosen)),
+                        Err(_) if coin.balance < amount => {
+                            return Err(shortage(coin, amount).into());
+                        }
                         Err(_) => return Err(shortage(coin, from_gas).into()),
                     }
                 }
             }
-            (Some(id), named) => (self.coin(id)?.reference, self.named(named)?),
+            (Some(id), named) => {
+                let mut gas = self.named(named)?;
+                // The others are merged into the first, which must be the one spent.
+                if let Some(place) = named.iter().position(|other| *other == id) {
+                    gas.swap(0, place);
+                }
+                (self.coin(id)?.reference, gas)
+            }
         };
-        Ok(Payment { kind: kind(source, Some(amount)), gas })
+        self.covered(kind(source, Some(amount)), gas, 0)
     }
 
     /// Stakes `amount`, or all of a coin.
@@ -208,7 +224,7 @@ impl Purse {
                 references(&chosen)
             }
         };
-        Ok(Payment { kind, gas })
+        self.covered(kind, gas, 0)
     }
 
     /// Pays several accounts, from the coins named or from up to ten others.
@@ -234,6 +250,7 @@ impl Purse {
                 gas::choose(largest, needed)?
             }
             named => {
+                self.named(named)?;
                 let named: Result<Vec<_>, _> = named.iter().map(|id| self.coin(*id)).collect();
                 let mut named = named?;
                 // The first one pays the base fee before the others are added to it.
@@ -246,7 +263,7 @@ impl Purse {
             [] => vec![coins[0]],
             named => self.named(named)?,
         };
-        Ok(Payment { kind: kind(coins), gas })
+        self.covered(kind(coins), gas, 0)
     }
 
     /// Joins up to [`gas::MAX_GAS_COINS`] coins, the largest first, into one. Gives
@@ -265,7 +282,20 @@ impl Purse {
         // Given to its owner: all that costs is one written object.
         let kind =
             TransactionKind::TransferObjects { objects: vec![*first], recipient: self.owner };
-        Ok(Some(Payment { kind, gas }))
+        self.covered(kind, gas, 0).map(Some)
+    }
+
+    /// A payment, if its coins suffice: a transaction that fails costs the base fee.
+    fn covered(
+        &self,
+        kind: TransactionKind,
+        gas: Vec<ObjectRef>,
+        principal: u64,
+    ) -> Result<Payment, PaymentError> {
+        let coins: Result<Vec<_>, _> = gas.iter().map(|coin| self.coin(coin.id())).collect();
+        let worth = |id| self.coin(id).map_or(principal, |coin| coin.balance);
+        gas::suffices(&kind, self.rates, &coins?, |id| Some(worth(id)))?;
+        Ok(Payment { kind, gas })
     }
 
     /// What a kind costs; `is_gas` tells which of the coins it names pay too.
@@ -282,6 +312,9 @@ impl Purse {
     }
 
     fn named(&self, ids: &[ObjectId]) -> Result<Vec<ObjectRef>, PaymentError> {
+        if let Some(id) = ids.iter().enumerate().find(|(n, id)| ids[..*n].contains(id)) {
+            return Err(PaymentError::NamedTwice { id: *id.1 });
+        }
         ids.iter().map(|id| self.coin(*id).map(|coin| coin.reference)).collect()
     }
 
@@ -378,15 +411,16 @@ mod tests {
             .pay(recipients.clone(), amounts.clone(), &[], &[])
             .unwrap();
         assert_eq!(ids(&payment.gas), [id(1)]);
-        let payment = purse(&[10, 20]).pay(recipients, amounts, &[id(0), id(1)], &[]).unwrap();
+        let payment =
+            purse(&[1_000, 2_000]).pay(recipients, amounts, &[id(0), id(1)], &[]).unwrap();
         assert_eq!(ids(&payment.kind.owned_inputs()), [id(1), id(0)]);
         assert_eq!(ids(&payment.gas), [id(1)]);
     }
 
     #[test]
     fn merging_gives_the_largest_coin_to_its_owner() {
-        assert!(purse(&[5]).merge(&[]).unwrap().is_none());
-        let payment = purse(&[5, 9, 7]).merge(&[]).unwrap().unwrap();
+        assert!(purse(&[5_000]).merge(&[]).unwrap().is_none());
+        let payment = purse(&[5_000, 9_000, 7_000]).merge(&[]).unwrap().unwrap();
         assert_eq!(ids(&payment.gas), [id(1), id(2), id(0)]);
         assert_eq!(ids(&payment.kind.owned_inputs()), [id(1)]);
     }
@@ -401,6 +435,52 @@ mod tests {
         assert_eq!(ids(&both.pay_for(give(&both), &[]).unwrap().gas), [id(1)]);
         let one = purse(&[10_000]);
         assert_eq!(ids(&one.pay_for(give(&one), &[]).unwrap().gas), [id(0)]);
+    }
+
+    fn missing(payment: Result<Payment, PaymentError>) -> u64 {
+        match payment {
+            Err(PaymentError::NotEnough(short)) => short.missing(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn named_coins_must_suffice() {
+        let mine = purse(&[502_100, 100, 2_600, 1_900]);
+        // Scenario A1: 500 000 cost 2 100.
+        let spend = |amount, coin: Option<usize>, gas: &[usize]| {
+            let gas: Vec<_> = gas.iter().copied().map(id).collect();
+            mine.spend(amount, coin.map(id), &gas, transfer)
+        };
+        spend(500_000, None, &[0]).unwrap();
+        assert_eq!(missing(spend(500_000, None, &[1, 2])), 500_000 + 2_100 - 2_700);
+        assert_eq!(missing(spend(500_001, None, &[0])), 1);
+        assert_eq!(missing(spend(502_101, Some(0), &[])), 1, "whoever pays the fee");
+        assert_eq!(missing(spend(101, Some(1), &[0])), 1);
+        // A fifth of the coin: 1000, three objects, 502.
+        assert_eq!(missing(spend(502_099, Some(0), &[3])), 502);
+        // The coin that is spent is the one that the others are merged into.
+        let payment = spend(502_100, Some(0), &[2, 0]).unwrap();
+        assert_eq!(ids(&payment.gas), [id(0), id(2)]);
+        let twice = spend(1, None, &[0, 0]);
+        assert!(matches!(twice, Err(PaymentError::NamedTwice { .. })));
+
+        let pay = |coins: &[usize], gas: &[usize]| {
+            let all = |list: &[usize]| list.iter().copied().map(id).collect::<Vec<_>>();
+            mine.pay(vec![OWNER], vec![100], &all(coins), &all(gas))
+        };
+        pay(&[3], &[]).unwrap();
+        assert_eq!(missing(pay(&[1], &[])), 1_600);
+        assert_eq!(missing(pay(&[1], &[0])), 600, "the fee is asked of the coins that pay");
+        pay(&[0], &[3]).unwrap();
+
+        let stake = |coin: usize, gas: usize| {
+            mine.stake(StakeTarget::Model(id(99)), None, Some(id(coin)), &[id(gas)])
+        };
+        stake(1, 2).unwrap();
+        assert_eq!(missing(stake(0, 3)), 251);
+        let merged = purse(&[100, 200]).merge(&[id(0), id(1)]);
+        assert!(matches!(merged, Err(PaymentError::NotEnough(short)) if short.missing() == 1_000));
     }
 
     #[test]

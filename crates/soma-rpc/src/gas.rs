@@ -209,6 +209,77 @@ pub fn cost(
     }
 }
 
+/// Whether a payment can succeed: the gas coins, merged into the first, hold
+/// what they must, and so does a coin that the kind takes an amount from.
+/// `worth` is as for [`cost`].
+///
+/// # Errors
+/// [`NotEnough`], of the coins that are short.
+pub fn suffices(
+    kind: &TransactionKind,
+    rates: FeeRates,
+    gas: &[Coin],
+    worth: impl Fn(ObjectId) -> Option<u64>,
+) -> Result<(), NotEnough> {
+    use TransactionKind as K;
+
+    fn sum(balances: impl Iterator<Item = u64>) -> u64 {
+        balances.fold(0, u64::saturating_add)
+    }
+    let paid = sum(gas.iter().map(|coin| coin.balance));
+    let payer = gas.first().map(|coin| coin.reference.id());
+    let is_payer = |id| Some(id) == payer;
+    let worth = |id| {
+        // What is merged into the first coin is gone when the kind is run.
+        match gas.iter().position(|coin| coin.reference.id() == id) {
+            Some(0) => Some(paid),
+            Some(_) => Some(0),
+            None => worth(id),
+        }
+    };
+    let cost = cost(kind, rates, is_payer, worth);
+    let fee = cost.fee.total_fee;
+    let hold = |needed: u64, present, coins| match present < needed {
+        true => Err(NotEnough { needed, present, coins, mergeable: false }),
+        false => Ok(()),
+    };
+    let one = |coin: &ObjectRef, needed| hold(needed, worth(coin.id()).unwrap_or_default(), 1);
+    let needed = match kind {
+        K::TransferCoin { coin, amount: Some(amount), .. }
+        | K::AddStake { coin_ref: coin, amount: Some(amount), .. }
+        | K::AddStakeToModel { coin_ref: coin, amount: Some(amount), .. } => {
+            if !is_payer(coin.id()) {
+                one(coin, *amount)?;
+            }
+            cost.needed()
+        }
+        // Something has to move besides the fee.
+        K::TransferCoin { coin, amount: None, .. }
+        | K::AddStake { coin_ref: coin, amount: None, .. }
+        | K::AddStakeToModel { coin_ref: coin, amount: None, .. } => {
+            fee.saturating_add(u64::from(is_payer(coin.id())))
+        }
+        K::PayCoins { coins, amounts: Some(amounts), .. } => {
+            let amounts = sum(amounts.iter().copied());
+            let listed = sum(coins.iter().map(|coin| worth(coin.id()).unwrap_or_default()));
+            if coins.iter().any(|coin| is_payer(coin.id())) {
+                hold(amounts.saturating_add(fee), listed, coins.len())?;
+                // Charged before the coins are merged; nothing left is no coin (L-6).
+                rates.base_fee.saturating_add(1)
+            } else {
+                // They are asked for the fee too, but for the base fee and the
+                // coin that pays.
+                let spared = rates.base_fee.saturating_add(rates.write_object_fee);
+                let reserve = fee.saturating_sub(spared);
+                hold(amounts.saturating_add(reserve), listed, coins.len())?;
+                fee
+            }
+        }
+        _ => cost.needed(),
+    };
+    hold(needed, paid, gas.len())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -297,6 +368,48 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn judge(kind: &TransactionKind, gas: &[(u8, u64)], others: &[(u8, u64)]) -> Option<u64> {
+        let gas: Vec<_> =
+            gas.iter().map(|&(n, balance)| Coin { reference: reference(n), balance }).collect();
+        let worth =
+            |object| others.iter().find(|(n, _)| id(*n) == object).map(|(_, balance)| *balance);
+        suffices(kind, EPOCH_0, &gas, worth).err().map(|short| short.missing())
+    }
+
+    /// The scenarios of the network's rules, to the shannon.
+    #[test]
+    fn payments_that_are_just_enough() {
+        let recipient = Address::ZERO;
+        let send = |amount| TransactionKind::TransferCoin { coin: reference(1), amount, recipient };
+        // A17: 101 700 pay for 100 000.
+        assert_eq!(judge(&send(Some(100_000)), &[(1, 101_700)], &[]), None);
+        assert_eq!(judge(&send(Some(100_000)), &[(1, 101_699)], &[]), Some(1));
+        // Several coins are merged first.
+        assert_eq!(judge(&send(Some(100_000)), &[(1, 1), (2, 101_699)], &[]), None);
+        assert_eq!(judge(&send(Some(100_000)), &[(2, 101_699), (1, 1)], &[]), Some(100_000));
+        // A4 and A5: another coin pays; the amount is the coin's own affair.
+        assert_eq!(judge(&send(Some(1_000_000)), &[(2, 2_600)], &[(1, 1_000_000)]), None);
+        assert_eq!(judge(&send(Some(1_000_000)), &[(2, 2_599)], &[(1, 1_000_000)]), Some(1));
+        assert_eq!(judge(&send(Some(1_000_001)), &[(2, 9_999)], &[(1, 1_000_000)]), Some(1));
+        assert_eq!(judge(&send(None), &[(1, 1_602)], &[]), None);
+        assert_eq!(judge(&send(None), &[(1, 1_601)], &[]), Some(1));
+
+        let pay = |coins: &[u8], amounts: &[u64]| TransactionKind::PayCoins {
+            coins: coins.iter().copied().map(reference).collect(),
+            amounts: Some(amounts.to_vec()),
+            recipients: vec![recipient; amounts.len()],
+        };
+        // 500 and 1500 cost 1000, three objects, and 2.
+        let some = pay(&[1, 2], &[500, 1_500]);
+        assert_eq!(judge(&some, &[(1, 1_001)], &[(2, 2_901)]), None);
+        assert_eq!(judge(&some, &[(1, 1_001)], &[(2, 2_900)]), Some(1));
+        assert_eq!(judge(&some, &[(1, 1_000)], &[(2, 9_999)]), Some(1));
+        assert_eq!(judge(&some, &[(3, 2_202)], &[(1, 1), (2, 2_901)]), None);
+        assert_eq!(judge(&some, &[(3, 2_201)], &[(1, 1), (2, 2_901)]), Some(1));
+        assert_eq!(judge(&some, &[(3, 2_202)], &[(1, 1), (2, 2_900)]), Some(1));
+        assert_eq!(judge(&some, &[], &[(1, 1), (2, 2_901)]), Some(2_202));
     }
 
     fn fee(kind: &TransactionKind, gas: u8, worth: u64) -> (u64, u64, u64) {
