@@ -47,8 +47,8 @@ pub const MESSAGE_LIMIT: usize = 16 << 20;
 /// pool for every epoch. The default of 4 MiB ends at 500 models.
 pub const STATE_LIMIT: usize = 512 << 20;
 
-/// The channel with the credentials put on every call.
-pub(crate) type AuthChannel = InterceptedService<Channel, Credentials>;
+/// The connection itself, with the credentials put on every call.
+pub type AuthChannel = InterceptedService<Channel, Credentials>;
 
 /// Sets a [`Client`] up.
 ///
@@ -173,8 +173,12 @@ impl ClientBuilder {
         Ok(client)
     }
 
-    /// The connection, not opened yet, and the URL as it may be shown.
-    pub(crate) fn channel(&self) -> Result<(AuthChannel, String)> {
+    /// The connection alone, for calls that [`Client`] does not make: a lazy
+    /// channel for generated clients, and the URL as it may be shown.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    pub fn channel(&self) -> Result<(AuthChannel, String)> {
         let mut url = parse(&self.url)?;
         let from_url = (!url.username().is_empty()).then(|| {
             let decode = |text: &str| percent_decode(text);
@@ -213,9 +217,9 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Puts the header on each call.
+/// Puts the header of basic auth on each call.
 #[derive(Clone)]
-pub(crate) struct Credentials(Option<MetadataValue<Ascii>>);
+pub struct Credentials(Option<MetadataValue<Ascii>>);
 
 impl Credentials {
     fn new(credentials: Option<&(String, String)>) -> Self {
@@ -226,6 +230,12 @@ impl Credentials {
             value.set_sensitive(true);
             value
         }))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").finish_non_exhaustive()
     }
 }
 

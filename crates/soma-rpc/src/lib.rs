@@ -58,8 +58,8 @@ pub use tonic::Code;
 
 pub use self::answer::{BalanceChange, Executed, Simulated};
 pub use self::builder::{
-    CONNECT_TIMEOUT, ClientBuilder, EXECUTE_TIMEOUT, MESSAGE_LIMIT, READ_TIMEOUT, STATE_LIMIT,
-    WAIT_TIMEOUT,
+    AuthChannel, CONNECT_TIMEOUT, ClientBuilder, Credentials, EXECUTE_TIMEOUT, MESSAGE_LIMIT,
+    READ_TIMEOUT, STATE_LIMIT, WAIT_TIMEOUT,
 };
 pub use self::client::Client;
 pub use self::epochs::EpochRecord;

@@ -34,9 +34,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<bool, Box<dyn std::error::Error>> {
     let (target, _own) = target()?;
-    let mut node = Node::connect(&target.rpc)
-        .await
-        .map_err(|error| format!("cannot reach {}: {error}", target.rpc))?;
+    let mut node = Node::connect(&target.rpc).await?;
     let mut report = Report::default();
     reads::run(&mut node, &mut report).await;
     flows::run(&mut node, &target, &mut report).await;

@@ -6,8 +6,8 @@ use soma_proto::grpc::pb::ledger_service_client::LedgerServiceClient;
 use soma_proto::grpc::pb::state_service_client::StateServiceClient;
 use soma_proto::grpc::pb::subscription_service_client::SubscriptionServiceClient;
 use soma_proto::grpc::pb::transaction_execution_service_client::TransactionExecutionServiceClient;
+use soma_rpc::{AuthChannel, ClientBuilder};
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
 
 /// Largest answer that is read: a whole system state can be long.
 const MAX_MESSAGE_BYTES: usize = 256 << 20;
@@ -25,17 +25,19 @@ pub(crate) struct Target {
 /// One client for each service.
 #[derive(Clone)]
 pub(crate) struct Node {
-    pub(crate) ledger: LedgerServiceClient<Channel>,
-    pub(crate) state: StateServiceClient<Channel>,
-    pub(crate) execution: TransactionExecutionServiceClient<Channel>,
-    pub(crate) subscription: SubscriptionServiceClient<Channel>,
+    pub(crate) ledger: LedgerServiceClient<AuthChannel>,
+    pub(crate) state: StateServiceClient<AuthChannel>,
+    pub(crate) execution: TransactionExecutionServiceClient<AuthChannel>,
+    pub(crate) subscription: SubscriptionServiceClient<AuthChannel>,
 }
 
 impl Node {
-    /// Opens one connection for all services.
-    pub(crate) async fn connect(url: &str) -> Result<Self, Box<dyn std::error::Error>> {
-        let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
-        Ok(Self {
+    /// Opens one connection for all services, as our client does: `https`
+    /// against the system's root certificates, basic auth from the URL, and
+    /// the proxy of the environment.
+    pub(crate) async fn connect(url: &str) -> Result<Self, String> {
+        let (channel, shown) = ClientBuilder::new(url).channel().map_err(|e| e.to_string())?;
+        let mut node = Self {
             ledger: LedgerServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
             state: StateServiceClient::new(channel.clone())
@@ -44,7 +46,10 @@ impl Node {
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
             subscription: SubscriptionServiceClient::new(channel)
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
-        })
+        };
+        let asked = node.ledger.get_service_info(pb::GetServiceInfoRequest {}).await;
+        asked.map_err(|status| format!("cannot reach {shown}: {}", with_causes(&status)))?;
+        Ok(node)
     }
 
     /// The epoch message under these paths, of one epoch or of the current one.
@@ -66,4 +71,14 @@ impl Node {
             .and_then(|state| state.epoch)
             .ok_or_else(|| Status::internal("system state without epoch"))
     }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text = format!("{text}: {deeper}");
+        cause = deeper.source();
+    }
+    text
 }
