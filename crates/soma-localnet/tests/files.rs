@@ -180,6 +180,74 @@ async fn a_host_may_refuse_uploads() {
     assert_eq!(ask(host.address(), "GET", "/a", "", b"").await.body, b"bytes");
 }
 
+/// What is below the directory for uploads, once there is something.
+async fn incoming(directory: &Path) -> Vec<String> {
+    loop {
+        let entries = std::fs::read_dir(directory.join(".incoming")).into_iter().flatten();
+        let names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        if !names.is_empty() {
+            return names;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn another_host_of_the_directory_leaves_uploads_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = host(directory.path(), Uploads::Allowed).await;
+    let bytes = painted(400_000);
+    let mut stream = TcpStream::connect(first.address()).await.unwrap();
+    let head = "PUT /a HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 400000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&bytes[..200_000]).await.unwrap();
+    let growing = incoming(directory.path()).await;
+
+    // One that gets no port, one that takes uploads too, one that does not.
+    FileHost::start(directory.path(), first.address(), Uploads::Allowed).await.unwrap_err();
+    let second = host(directory.path(), Uploads::Allowed).await;
+    let third = host(directory.path(), Uploads::Refused).await;
+    assert_eq!(incoming(directory.path()).await, growing);
+    assert_eq!(ask(second.address(), "PUT", "/b", "", b"second").await.status, 201);
+
+    stream.write_all(&bytes[200_000..]).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 201"), "{}", String::from_utf8_lossy(&answer));
+    assert!(std::fs::read(directory.path().join("a")).unwrap() == bytes);
+    for host in [first, second, third] {
+        host.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_crash_left_is_removed_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = host(directory.path(), Uploads::Allowed).await;
+    let mut stream = TcpStream::connect(first.address()).await.unwrap();
+    stream.write_all(b"PUT /a HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
+    let [name] = &incoming(directory.path()).await[..] else { panic!("one upload") };
+    let left = directory.path().join(".incoming").join(name);
+    // As a crash would leave it: the host is gone, the name is not.
+    let kept = directory.path().join("kept");
+    std::fs::hard_link(&left, &kept).unwrap();
+    first.stop().await;
+    drop(stream);
+    while left.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    std::fs::rename(&kept, &left).unwrap();
+    let mine = directory.path().join(".incoming/mine");
+    std::fs::write(&mine, "somebody put it here").unwrap();
+
+    // The task of the broken connection may hold the first host a little longer.
+    while left.exists() {
+        host(directory.path(), Uploads::Allowed).await.stop().await;
+    }
+    assert!(mine.exists());
+}
+
 #[tokio::test]
 async fn a_taken_port_is_named() {
     let directory = tempfile::tempdir().unwrap();

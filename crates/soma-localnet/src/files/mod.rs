@@ -4,6 +4,7 @@
 //! directory and never leaves it. An upload streams into a temporary file, is
 //! synced and then renamed, so that a name always stands for whole bytes.
 
+mod incoming;
 mod path;
 mod range;
 
@@ -27,12 +28,11 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, BufWriter};
 
+use self::incoming::Incoming;
 use self::range::Wanted;
 use crate::serve::{self, Server};
 use crate::{Error, Result};
 
-/// Uploads in progress, below the served directory. No request reaches it.
-const INCOMING: &str = ".incoming";
 /// Bytes read from or written to disk at a time.
 const BLOCK: usize = 512 << 10;
 
@@ -74,15 +74,13 @@ impl FileHost {
     ) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|e| Error::io("create", directory, e))?;
         let directory = directory.canonicalize().map_err(|e| Error::io("open", directory, e))?;
-        // What a crash left of unfinished uploads.
-        match fs::remove_dir_all(directory.join(INCOMING)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound && uploads == Uploads::Allowed => {
-                return Err(Error::io("clean up", directory.join(INCOMING), e));
-            }
-            _ => {}
-        }
+        // Only who has the port has a say about what is in the directory.
         let listener = serve::bind("file host", flag, address).await?;
-        let host = Arc::new(Host { root: directory.clone(), uploads });
+        let incoming = match uploads {
+            Uploads::Allowed => Some(Incoming::open(&directory)?),
+            Uploads::Refused => None,
+        };
+        let host = Arc::new(Host { root: directory.clone(), incoming });
         let router = Router::new().fallback(answer).with_state(host);
         let server = Server::start(listener, router).map_err(|source| Error::Bind {
             service: "file host",
@@ -115,18 +113,21 @@ impl FileHost {
 
 struct Host {
     root: PathBuf,
-    uploads: Uploads,
+    /// Absent if uploads are refused.
+    incoming: Option<Incoming>,
 }
 
 async fn answer(State(host): State<Arc<Host>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let may_write = host.uploads == Uploads::Allowed;
-    let result = match parts.method {
-        Method::GET => host.get(parts.uri.path(), &parts.headers, true).await,
-        Method::HEAD => host.get(parts.uri.path(), &parts.headers, false).await,
-        Method::PUT if may_write => host.put(parts.uri.path(), &parts.headers, body).await,
-        Method::DELETE if may_write => host.delete(parts.uri.path()),
-        _ => {
+    let result = match (parts.method, &host.incoming) {
+        (Method::GET, _) => host.get(parts.uri.path(), &parts.headers, true).await,
+        (Method::HEAD, _) => host.get(parts.uri.path(), &parts.headers, false).await,
+        (Method::PUT, Some(incoming)) => {
+            host.put(parts.uri.path(), &parts.headers, body, incoming).await
+        }
+        (Method::DELETE, Some(_)) => host.delete(parts.uri.path()),
+        (_, incoming) => {
+            let may_write = incoming.is_some();
             let allowed = if may_write { "GET, HEAD, PUT, DELETE" } else { "GET, HEAD" };
             Ok((StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allowed)]).into_response())
         }
@@ -183,7 +184,13 @@ impl Host {
         Ok(response)
     }
 
-    async fn put(&self, path: &str, headers: &HeaderMap, body: Body) -> io::Result<Response> {
+    async fn put(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: Body,
+        incoming: &Incoming,
+    ) -> io::Result<Response> {
         let relative = path::relative(path).ok_or(io::ErrorKind::InvalidInput)?;
         if !path::may_create(&self.root, &relative) {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -194,10 +201,8 @@ impl Host {
             return Ok(StatusCode::PRECONDITION_FAILED.into_response());
         }
 
-        let incoming = self.root.join(INCOMING);
-        fs::create_dir_all(&incoming)?;
         // The path is removed again if the client goes away and this future is dropped.
-        let (file, temporary) = tempfile::NamedTempFile::new_in(&incoming)?.into_parts();
+        let (file, temporary) = incoming.file()?.into_parts();
         let mut writer = BufWriter::with_capacity(BLOCK, tokio::fs::File::from_std(file));
         let mut frames = body.into_data_stream();
         while let Some(frame) = frames.try_next().await.map_err(io::Error::other)? {
