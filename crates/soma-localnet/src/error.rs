@@ -64,6 +64,14 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// A directory for checkpoints holds those of another chain.
+    #[error(
+        "{path} is a checkpoint of another chain; choose another directory with --data-ingestion-dir, or empty this one"
+    )]
+    ForeignCheckpoints {
+        /// The file.
+        path: PathBuf,
+    },
     /// The state contradicts itself or cannot be decoded.
     #[error("the chain state in {path} is damaged: {reason}; move it away or start a fresh chain")]
     Damaged {

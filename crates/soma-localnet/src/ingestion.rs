@@ -38,10 +38,21 @@ struct CheckpointTransaction {
 
 impl Ingestion {
     /// Makes the directory and writes the checkpoints that it lacks.
+    ///
+    /// # Errors
+    /// [`Error::ForeignCheckpoints`] if it has some of another chain; [`Error::Io`].
     pub(crate) fn open(directory: &Path, snapshot: &Snapshot) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|e| Error::io("create", directory, e))?;
         let this = Self { directory: directory.to_path_buf() };
         let newest = snapshot.newest_checkpoint()?.certified.summary.sequence_number;
+        if let Some(lowest) = this.lowest()? {
+            let file = this.file(lowest);
+            let found = fs::read(&file).map_err(|e| Error::io("read", &file, e))?;
+            // Bytes tell more than the digest in them, and no other form is written.
+            if lowest > newest || found != Self::encode(snapshot, lowest)? {
+                return Err(Error::ForeignCheckpoints { path: file });
+            }
+        }
         for height in 0..=newest {
             if !this.file(height).exists() {
                 this.write(snapshot, height)?;
@@ -52,6 +63,13 @@ impl Ingestion {
 
     /// Writes a committed checkpoint. The file appears whole or not at all.
     pub(crate) fn write(&self, snapshot: &Snapshot, height: u64) -> Result<()> {
+        let bytes = Self::encode(snapshot, height)?;
+        let (file, temporary) = (self.file(height), self.directory.join(format!("{height}.tmp")));
+        fs::write(&temporary, bytes).map_err(|e| Error::io("write", &temporary, e))?;
+        fs::rename(&temporary, &file).map_err(|e| Error::io("create", &file, e))
+    }
+
+    fn encode(snapshot: &Snapshot, height: u64) -> Result<Vec<u8>> {
         let missing = || Error::Store(format!("checkpoint {height} is missing"));
         let checkpoint = snapshot.checkpoint(height)?.ok_or_else(missing)?;
         let mut transactions = Vec::new();
@@ -64,10 +82,19 @@ impl Ingestion {
             checkpoint_contents: checkpoint.contents,
             transactions,
         };
-        let bytes = bcs::to_bytes(&data).map_err(|e| Error::Store(e.to_string()))?;
-        let (file, temporary) = (self.file(height), self.directory.join(format!("{height}.tmp")));
-        fs::write(&temporary, bytes).map_err(|e| Error::io("write", &temporary, e))?;
-        fs::rename(&temporary, &file).map_err(|e| Error::io("create", &file, e))
+        bcs::to_bytes(&data).map_err(|e| Error::Store(e.to_string()))
+    }
+
+    /// The first checkpoint in the directory: readers may remove what they have read.
+    fn lowest(&self) -> Result<Option<u64>> {
+        let failed = |e| Error::io("read", &self.directory, e);
+        let mut lowest = None;
+        for entry in fs::read_dir(&self.directory).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            let height = name.to_str().and_then(|name| name.strip_suffix(".chk")?.parse().ok());
+            lowest = lowest.into_iter().chain(height).min();
+        }
+        Ok(lowest)
     }
 
     fn file(&self, height: u64) -> PathBuf {

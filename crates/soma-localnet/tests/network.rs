@@ -390,3 +390,40 @@ async fn callers_at_the_same_time_share_checkpoints() {
     assert_eq!(total, Some(1 + 25));
     network.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn checkpoints_of_two_chains_are_not_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = || {
+        let entries = std::fs::read_dir(folder.path().join("checkpoints")).unwrap();
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+            .collect();
+        files.sort();
+        files
+    };
+    let start = |state: &str| {
+        let config = config()
+            .with_epoch_duration_ms(None)
+            .with_state_dir(folder.path().join(state))
+            .with_data_ingestion_dir(folder.path().join("checkpoints"));
+        LocalNet::start(config)
+    };
+    let network = start("one").await.unwrap();
+    network.advance_epoch().await.unwrap();
+    network.shutdown().await.unwrap();
+    let written = files();
+    assert!(written.len() >= 2);
+
+    let error = start("two").await.unwrap_err();
+    assert!(matches!(error, Error::ForeignCheckpoints { .. }), "{error}");
+    assert!(error.to_string().contains("0.chk"), "{error}");
+    // The first files may have been read and removed.
+    std::fs::remove_file(folder.path().join("checkpoints/0.chk")).unwrap();
+    start("two").await.unwrap_err();
+    assert_eq!(files(), written[1..], "nothing was added");
+
+    start("one").await.unwrap().shutdown().await.unwrap();
+    assert_eq!(files()[..written.len()], written);
+}
