@@ -108,8 +108,10 @@ impl Chain {
             StateDir::Kept(_) => Durability::Synced,
         };
         let store = chain.with_commit(&sealed, |commit| {
-            let committee = chain.checkpoints.committee();
-            Store::create(directory, durability, &Genesis { chain: &row, committee, commit })
+            let state = chain.kept_state();
+            let epoch =
+                EpochEnd { committee: chain.checkpoints.committee(), state: state.as_ref() };
+            Store::create(directory, durability, &Genesis { chain: &row, epoch, commit })
         })?;
         Ok((chain, store, row))
     }
@@ -235,8 +237,7 @@ impl Chain {
         let models: BTreeMap<ObjectId, &Model> =
             touched.filter_map(|id| Some((*id, registry.get(id)?))).collect();
 
-        let whole = (sealed.ends_epoch() && registry.iter().count() <= MAX_EPOCH_STATE_MODELS)
-            .then(|| SystemState::V1(Box::new(self.ledger.system_state().clone())));
+        let whole = if sealed.ends_epoch() { self.kept_state() } else { None };
         let epoch_end = sealed
             .ends_epoch()
             .then(|| EpochEnd { committee: self.checkpoints.committee(), state: whole.as_ref() });
@@ -249,6 +250,15 @@ impl Chain {
             models: &models,
             epoch_end,
         })
+    }
+}
+
+impl Chain {
+    /// The whole state, to be kept for an epoch that begins, unless that is too long.
+    fn kept_state(&self) -> Option<SystemState> {
+        let state = self.ledger.system_state();
+        (state.model_registry.iter().count() <= MAX_EPOCH_STATE_MODELS)
+            .then(|| SystemState::V1(Box::new(state.clone())))
     }
 }
 

@@ -389,12 +389,13 @@ async fn checkpoints_are_found_by_height_and_digest() {
 async fn epochs_answer_by_mask() {
     let network = LocalNet::start(config()).await.unwrap();
     let clients = Clients::of(&network).await;
-    network.advance_epoch().await.unwrap();
     let get = async |epoch: Option<u64>, mask: Option<&[&str]>| {
         let request = pb::GetEpochRequest { epoch, read_mask: mask.map(field_mask) };
         let answer = clients.ledger.clone().get_epoch(request).await?;
         Ok::<_, Status>(answer.into_inner().epoch.unwrap())
     };
+    let genesis = get(None, Some(&["system_state"])).await.unwrap().system_state.unwrap();
+    network.advance_epoch().await.unwrap();
     let by_default = get(None, None).await.unwrap();
     assert_eq!(by_default.epoch, Some(1));
     let members = by_default.committee.unwrap().members;
@@ -420,6 +421,8 @@ async fn epochs_answer_by_mask() {
 
     // A past epoch: the state at its start.
     network.advance_epoch().await.unwrap();
+    let first = get(Some(0), Some(&["system_state"])).await.unwrap();
+    assert_eq!(first.system_state, Some(genesis));
     let past = get(Some(1), Some(&["system_state", "start", "end"])).await.unwrap();
     assert_eq!(past.system_state, Some(whole));
     assert!(past.start.is_some() && past.end.is_some());

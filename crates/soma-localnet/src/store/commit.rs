@@ -55,8 +55,8 @@ pub(crate) struct EpochEnd<'a> {
 pub(crate) struct Genesis<'a, L> {
     /// What never changes.
     pub(crate) chain: &'a ChainRow,
-    /// The committee of epoch 0.
-    pub(crate) committee: &'a Committee,
+    /// What epoch 0 begins with.
+    pub(crate) epoch: EpochEnd<'a>,
     /// Genesis transaction and checkpoint 0.
     pub(crate) commit: Commit<'a, L>,
 }
@@ -91,13 +91,14 @@ impl Store {
                     end_ms: None,
                     first_checkpoint: summary.sequence_number,
                     last_checkpoint: None,
-                    committee: genesis.committee.clone(),
+                    committee: genesis.epoch.committee.clone(),
                 };
                 let mut table = transaction.open_table(tables::EPOCHS).map_err(store)?;
                 put(&mut table, summary.epoch, &epoch)?;
                 // A table that is never written would be missing for readers.
                 transaction.open_table(tables::PAST_OBJECTS).map_err(store)?;
-                transaction.open_table(tables::EPOCH_STATES).map_err(store)?;
+                let mut table = transaction.open_table(tables::EPOCH_STATES).map_err(store)?;
+                put_state(&mut table, summary.epoch, genesis.epoch.state)?;
             }
             genesis.commit.write(&transaction)?;
             transaction.commit().map_err(store)
@@ -231,12 +232,7 @@ impl<L: Serialize> Commit<'_, L> {
         put(&mut table, next, &row)?;
 
         let mut table = to.open_table(tables::EPOCH_STATES).map_err(store)?;
-        if let Some(state) = end.state {
-            let bytes = bcs::to_bytes(state).map_err(store)?;
-            if bytes.len() <= EPOCH_STATE_LIMIT {
-                table.insert(next, bytes.as_slice()).map_err(store)?;
-            }
-        }
+        put_state(&mut table, next, end.state)?;
         table.retain(|epoch, _| epoch + EPOCH_STATES_KEPT > next).map_err(store)
     }
 }
@@ -309,6 +305,20 @@ fn outline(model: &Model) -> Model {
         next_epoch_commission_rate: model.next_epoch_commission_rate,
         pending_update: model.pending_update,
     }
+}
+
+/// Keeps the state that an epoch begins with, if it is short enough.
+fn put_state(
+    table: &mut Table<'_, u64, &'static [u8]>,
+    epoch: u64,
+    state: Option<&SystemState>,
+) -> Result<()> {
+    let Some(state) = state else { return Ok(()) };
+    let bytes = bcs::to_bytes(state).map_err(store)?;
+    if bytes.len() <= EPOCH_STATE_LIMIT {
+        table.insert(epoch, bytes.as_slice()).map_err(store)?;
+    }
+    Ok(())
 }
 
 fn put<'k, K: redb::Key + 'static, T: Serialize>(
