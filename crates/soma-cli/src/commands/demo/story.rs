@@ -9,8 +9,10 @@ use soma_model::{
     CommissionPlan, CommitPlan, Depth, Gas, Host, Info, Measured, Prepared, RevealPlan, Scope,
     Standing, UpdatePlan,
 };
-use soma_proto::effects::TransactionEffects;
-use soma_proto::{Address, Commitment, DecryptionKey, KeyPair, ObjectId, WeightsUrl};
+use soma_proto::{
+    Address, Commitment, DecryptionKey, KeyPair, ObjectId, TransactionData, WeightsUrl,
+};
+use soma_rpc::gas::{self, FeeRates};
 use soma_rpc::{Admin, Client, Executed, Faucet, ModelFilter, WAIT_TIMEOUT};
 use soma_storage::{AddressPolicy, Expected, Storage};
 use soma_wallet::{NewKey, Wallet};
@@ -104,10 +106,10 @@ async fn play(
         .with_commission_rate(COMMISSION[0]);
     let model = plan.ids.model_id;
     let prepared = plan.prepare(&actor.client, address, &Gas::Automatic).await?;
+    let mut balance = Balance::new(given);
+    let cost = prepared_cost(&prepared);
     let executed = actor.send(prepared).await?;
-    let mut balance = Balance { expected: given, actual: 0 };
-    balance.spend(STAKE, &executed.effects);
-    balance.actual = actor.balance().await?;
+    balance.settle(cost, actor.balance().await?);
     teller.transaction("commit", format!("model {model}"), &executed, balance.actual)?;
     let committed = actor.standing(&model).await?;
     teller.step("info", format!("the model is {}", committed.status))?;
@@ -118,9 +120,9 @@ async fn play(
     let embedding = embedding(told.embedding_dim, 1);
     let reveal = first.reveal(model, embedding);
     let prepared = reveal.prepare(&actor.client, &actor.host(), address, &Gas::Automatic).await?;
+    let cost = prepared_cost(&prepared);
     let executed = actor.send(prepared).await?;
-    balance.spend(0, &executed.effects);
-    balance.actual = actor.balance().await?;
+    balance.settle(cost, actor.balance().await?);
     teller.transaction("reveal", "URL, size, key and embedding", &executed, balance.actual)?;
     let active = actor.standing(&model).await?;
     teller.step("info", format!("the model is {}", active.status))?;
@@ -134,31 +136,30 @@ async fn play(
         weights_commitment: second.sealed.commitment,
     };
     let prepared = plan.prepare(&actor.client, address, &Gas::Automatic).await?;
+    let cost = prepared_cost(&prepared);
     let executed = actor.send(prepared).await?;
-    balance.spend(0, &executed.effects);
-    balance.actual = actor.balance().await?;
+    balance.settle(cost, actor.balance().await?);
     teller.transaction("update-commit", "new weights", &executed, balance.actual)?;
     let epoch = actor.admin.advance_epoch().await?;
     teller.step("next epoch", format!("epoch {epoch}"))?;
     let reveal = second.reveal(model, self::embedding(told.embedding_dim, 2)).of_update();
     let prepared = reveal.prepare(&actor.client, &actor.host(), address, &Gas::Automatic).await?;
+    let cost = prepared_cost(&prepared);
     let executed = actor.send(prepared).await?;
-    balance.spend(0, &executed.effects);
-    balance.actual = actor.balance().await?;
+    balance.settle(cost, actor.balance().await?);
     teller.transaction("update-reveal", "new weights", &executed, balance.actual)?;
 
     // The rest of the guide.
     let plan = CommissionPlan { model_id: model, rate: COMMISSION[1] };
     let prepared = plan.prepare(&actor.client, address, &Gas::Automatic).await?;
+    let cost = prepared_cost(&prepared);
     let executed = actor.send(prepared).await?;
-    balance.spend(0, &executed.effects);
-    balance.actual = actor.balance().await?;
+    balance.settle(cost, actor.balance().await?);
     let text = format!("{} from the next epoch on", format::percent(COMMISSION[1]));
     teller.transaction("commission", text, &executed, balance.actual)?;
 
-    let executed = actor.stake(model).await?;
-    balance.spend(MORE_STAKE, &executed.effects);
-    balance.actual = actor.balance().await?;
+    let (executed, cost) = actor.stake(model).await?;
+    balance.settle(cost, actor.balance().await?);
     let text = format!("{} more", format::soma(MORE_STAKE));
     teller.transaction("stake", text, &executed, balance.actual)?;
 
@@ -174,7 +175,7 @@ async fn play(
         },
         Held { check: "the model was active after the reveal", held: is(&active, "Active") },
         Held { check: "the model is listed", held: models.iter().any(|listed| listed.id == model) },
-        Held { check: "every balance is right to the shannon", held: balance.held() },
+        Held { check: "every balance is right to the shannon", held: balance.held },
         Held {
             check: "the first weights, fetched, verified and decrypted, are the file",
             held: actor.validate(&active, &plain, Version::First, workshop).await?,
@@ -270,16 +271,18 @@ impl Actor {
         Ok(prepared.send(&self.client, &self.key, WAIT_TIMEOUT).await?)
     }
 
-    async fn stake(&self, model: ObjectId) -> Result<Executed> {
+    /// Stakes on a model; gives what that costs too.
+    async fn stake(&self, model: ObjectId) -> Result<(Executed, u64)> {
         let coins = self.client.coins(&self.address).await?;
-        let rates = (&self.client.parameters().await?).into();
+        let rates = FeeRates::from(&self.client.parameters().await?);
         let purse = Purse::new(self.address, coins, rates);
         let payment = purse.stake(StakeTarget::Model(model), Some(MORE_STAKE), None, &[])?;
         let data = payment.into_transaction(self.address);
+        let cost = cost(&data, rates);
         let executed = self.client.execute_and_wait(&data.sign(&self.key), WAIT_TIMEOUT).await?;
         match executed.effects.failure() {
             Some(failure) => Err(Failure::on_chain(failure, executed.digest)),
-            None => Ok(executed),
+            None => Ok((executed, cost)),
         }
     }
 
@@ -320,21 +323,35 @@ impl Actor {
     }
 }
 
-/// What the owner should have, worked out from stakes and fees, and what he has.
+/// What the owner should have, worked out from stakes and the rules of the fees,
+/// against what he has after each transaction.
 struct Balance {
     expected: u64,
     actual: u64,
+    held: bool,
 }
 
 impl Balance {
-    fn spend(&mut self, amount: u64, effects: &TransactionEffects) {
-        let fee = effects.v1().transaction_fee.total_fee;
-        self.expected = self.expected.saturating_sub(amount + fee);
+    const fn new(given: u64) -> Self {
+        Self { expected: given, actual: given, held: true }
     }
 
-    fn held(&self) -> bool {
-        self.expected == self.actual
+    const fn settle(&mut self, cost: u64, actual: u64) {
+        self.expected = self.expected.saturating_sub(cost);
+        self.actual = actual;
+        self.held &= self.expected == actual;
     }
+}
+
+/// What a step costs by the rules in force when it was prepared.
+fn prepared_cost(prepared: &Prepared) -> u64 {
+    cost(&prepared.data, FeeRates::from(&prepared.network.parameters))
+}
+
+/// What leaves the account, the fee included: whatever a node may say of it later.
+/// The coins that a step names pay for it too.
+fn cost(data: &TransactionData, rates: FeeRates) -> u64 {
+    gas::cost(data.kind(), rates, |_| true, |_| None).needed()
 }
 
 fn is(standing: &Standing, status: &str) -> bool {
@@ -354,4 +371,28 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 fn file_error(error: io::Error) -> Failure {
     Failure::new("File", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_balance_is_not_made_good_by_the_next_one() {
+        let mut balance = Balance::new(1_000);
+        balance.settle(100, 900);
+        assert!(balance.held);
+        balance.settle(100, 801);
+        balance.settle(100, 700);
+        assert!(!balance.held && balance.expected == balance.actual);
+    }
+
+    #[test]
+    fn fees_are_those_of_the_rules() {
+        // Base fee and two objects; the value does not count.
+        let rates = FeeRates { base_fee: 1_000, write_object_fee: 300, value_fee_bps: 10 };
+        let model_id = ObjectId::ZERO;
+        let kind = soma_proto::TransactionKind::SetModelCommissionRate { model_id, new_rate: 500 };
+        assert_eq!(cost(&TransactionData::new(kind, Address::ZERO, Vec::new()), rates), 1_600);
+    }
 }
