@@ -224,6 +224,7 @@ async fn lists_go_by_state_owner_and_page() {
         status: (!status.is_empty()).then(|| status.to_owned()),
         page_size: Some(2),
         page_token: token,
+        with_keys: None,
     };
     for (owner, status, expected) in [
         (&None, "", &[4, 5, 1, 2, 6, 3][..]),

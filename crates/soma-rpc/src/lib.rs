@@ -65,6 +65,8 @@ pub use self::client::Client;
 pub use self::epochs::EpochRecord;
 pub use self::error::{Error, Result, code_name};
 pub use self::ledger::{EpochInfo, ServiceInfo};
-pub use self::registry::{EpochClock, ModelFilter, ModelRecord, ModelSummary, PoolOwner};
+pub use self::registry::{
+    EpochClock, ModelFilter, ModelRecord, ModelSummary, PoolOwner, RevealedKey,
+};
 pub use self::side::{Admin, Faucet, FaucetCoin, scoring_health};
 pub use self::state::Page;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use soma_proto::grpc::{ext, pb};
 use soma_proto::system_state::{Model, ModelStatus};
-use soma_proto::{Address, ObjectId};
+use soma_proto::{Address, Commitment, DecryptionKey, ObjectId};
 
 use crate::answer::Answer;
 use crate::{Client, Result};
@@ -90,6 +90,18 @@ pub enum PoolOwner {
     Unnamed,
 }
 
+/// A key that a reveal has published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RevealedKey {
+    /// The model.
+    pub model: ObjectId,
+    /// The key of its present weights.
+    pub key: DecryptionKey,
+    /// Blake2b-256 of these weights as they are encrypted.
+    pub weights: Commitment,
+}
+
 impl Client {
     /// A model by its id, or nothing.
     ///
@@ -140,8 +152,32 @@ impl Client {
         pool_in_state(id, &self.raw_system_state().await?)
     }
 
+    /// The keys that the models of `owner` have revealed.
+    ///
+    /// # Errors
+    /// As [`Client::model`].
+    pub async fn revealed_keys(&self, owner: &Address) -> Result<Vec<RevealedKey>> {
+        let filter = ModelFilter { owner: Some(*owner), status: None };
+        match self.summaries(&filter, true).await {
+            Err(error) if error.is_unimplemented() => self.forget_registry(),
+            Ok(Some(models)) => return models.iter().filter_map(revealed_key).collect(),
+            Ok(None) => {}
+            Err(error) => return Err(error),
+        }
+        keys_in_state(owner, &self.raw_system_state().await?)
+    }
+
     /// Nothing if the node is known not to have the narrow list.
     async fn models_by_page(&self, filter: &ModelFilter) -> Result<Option<Vec<ModelSummary>>> {
+        let Some(models) = self.summaries(filter, false).await? else { return Ok(None) };
+        models.iter().map(model_summary).collect::<Result<_>>().map(Some)
+    }
+
+    async fn summaries(
+        &self,
+        filter: &ModelFilter,
+        with_keys: bool,
+    ) -> Result<Option<Vec<ext::ModelSummary>>> {
         let Some(mut registry) = self.registry() else { return Ok(None) };
         let mut models = Vec::new();
         let mut token = None;
@@ -151,12 +187,11 @@ impl Client {
                 status: filter.status.map(|status| status.chain_state().to_owned()),
                 page_size: Some(PAGE),
                 page_token: token.clone(),
+                with_keys: with_keys.then_some(true),
             };
             let page = self.read("ListModels", registry.list_models(request)).await?;
             let empty = page.models.is_empty();
-            for summary in page.models {
-                models.push(model_summary(&summary)?);
-            }
+            models.extend(page.models);
             let next = page.next_page_token.filter(|token| !token.is_empty());
             if next.is_none() {
                 return Ok(Some(models));
@@ -206,6 +241,49 @@ fn model_summary(summary: &ext::ModelSummary) -> Result<ModelSummary> {
         staking_pool_id: read
             .parse("models.staking_pool_id", summary.staking_pool_id.as_deref())?,
     })
+}
+
+/// Nothing for a model that has revealed nothing.
+fn revealed_key(summary: &ext::ModelSummary) -> Option<Result<RevealedKey>> {
+    let read = Answer("ListModels");
+    let key = summary.decryption_key.as_deref()?;
+    let weights = summary.weights_checksum.as_deref();
+    let hash = |field, text: Option<&str>| {
+        let text = read.need(field, text)?;
+        let reason = "expected 64 hex digits";
+        Commitment::from_hex_or_base58(text).map_err(|_| read.malformed(field, reason))
+    };
+    Some((|| {
+        let key = hash("models.decryption_key", Some(key))?;
+        Ok(RevealedKey {
+            model: read.parse("models.model_id", summary.model_id.as_deref())?,
+            key: DecryptionKey::new(*key.inner()),
+            weights: hash("models.weights_checksum", weights)?,
+        })
+    })())
+}
+
+fn keys_in_state(owner: &Address, state: &pb::SystemState) -> Result<Vec<RevealedKey>> {
+    let read = Answer("GetEpoch");
+    let field = "epoch.system_state.model_registry";
+    let Some(registry) = &state.model_registry else { return Ok(Vec::new()) };
+    let mut keys = Vec::new();
+    for (id, model) in maps(registry).into_iter().flat_map(|(_, models)| models) {
+        if model.weights_manifest.is_none()
+            || read.parse::<Address>(field, model.owner.as_deref())? != *owner
+        {
+            continue;
+        }
+        let model: Model = read.read(field, Some(model.clone()))?;
+        if let Some(weights) = model.weights_manifest {
+            keys.push(RevealedKey {
+                model: read.parse(field, Some(id))?,
+                weights: weights.manifest.checksum().into(),
+                key: weights.decryption_key,
+            });
+        }
+    }
+    Ok(keys)
 }
 
 fn pool_owner(answer: &ext::GetPoolResponse) -> Result<Option<PoolOwner>> {

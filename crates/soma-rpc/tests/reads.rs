@@ -11,7 +11,10 @@ use node::{Node, later, now};
 use soma_proto::grpc::{bcs, ext, pb};
 use soma_proto::params::SystemParameters;
 use soma_proto::system_state::ModelStatus;
-use soma_proto::{Address, Object, ObjectId, ObjectType, TransactionDigest};
+use soma_proto::{
+    Address, Checksum, Commitment, DecryptionKey, Manifest, ModelWeightsManifest, Object, ObjectId,
+    ObjectType, TransactionDigest,
+};
 use soma_rpc::{Admin, Client, ClientBuilder, Code, Error, Faucet, ModelFilter, PoolOwner};
 use tonic::Status;
 
@@ -294,6 +297,30 @@ async fn without_a_registry_service_the_state_is_read_and_that_is_remembered() {
 }
 
 #[tokio::test]
+async fn keys_that_were_revealed() {
+    let weights = ModelWeightsManifest {
+        manifest: Manifest::new(
+            "https://weights.example/w".parse().unwrap(),
+            Checksum::new([8; 32]),
+            100,
+        ),
+        decryption_key: DecryptionKey::new([9; 32]),
+    };
+    let revealed = pb::Model { weights_manifest: Some((&weights).into()), ..model(OWNER) };
+    let mut state = whole_state();
+    let registry = state.model_registry.get_or_insert_default();
+    registry.active_models.insert(ID.to_string(), revealed);
+    let node = Node { epoch: now(move |_, _| epoch(state.clone())), ..Node::default() };
+    let running = node.start().await;
+    let client = running.client();
+    let keys = client.revealed_keys(&OWNER).await.unwrap();
+    assert_eq!(keys.len(), 1, "one of the two models has revealed nothing");
+    assert_eq!((keys[0].model, keys[0].key.as_bytes()), (ID, &[9; 32]));
+    assert_eq!(keys[0].weights, Commitment::new([8; 32]));
+    assert_eq!(client.revealed_keys(&Address::ZERO).await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn a_service_that_answers_unimplemented_is_asked_once() {
     let running = Node {
         epoch: now(|_, _| epoch(whole_state())),
@@ -336,7 +363,7 @@ async fn with_a_registry_service_the_state_is_left_alone() {
                 stake_balance: Some(1),
                 has_pending_update: Some(false),
                 staking_pool_id: Some(ID.to_string()),
-                update_commit_epoch: None,
+                ..Default::default()
             };
             let more = (n < 2).then(|| vec![n as u8]);
             Ok(ext::ListModelsResponse {

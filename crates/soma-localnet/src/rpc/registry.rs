@@ -6,7 +6,7 @@ use soma_proto::grpc::ext;
 use soma_proto::grpc::ext::registry_service_server::RegistryService;
 use soma_proto::grpc::status::Violation;
 use soma_proto::system_state::{ModelStatus, SystemStateV1};
-use soma_proto::{Address, ObjectId};
+use soma_proto::{Address, Commitment, ObjectId};
 use tonic::{Request, Response, Status};
 
 use super::{Node, failure, page_size};
@@ -52,6 +52,7 @@ impl RegistryService for Node {
             None => (only.unwrap_or(ModelStatus::Active), ObjectId::ZERO),
         };
 
+        let with_keys = request.with_keys.unwrap_or_default();
         let limit = page_size(request.page_size);
         let snapshot = self.snapshot()?;
         let ids = snapshot.model_ids(owner.as_ref(), from, only.is_some(), limit + 1);
@@ -63,7 +64,13 @@ impl RegistryService for Node {
                 next_page_token = Some(token(model.status(), &id));
                 break;
             }
-            models.push(model_summary(&id, &model));
+            let mut summary = model_summary(&id, &model);
+            if let Some(weights) = model.weights_manifest.as_ref().filter(|_| with_keys) {
+                let hex = |bytes: &[u8; 32]| Commitment::new(*bytes).to_hex();
+                summary.decryption_key = Some(hex(weights.decryption_key.as_bytes()));
+                summary.weights_checksum = Some(hex(weights.manifest.checksum().inner()));
+            }
+            models.push(summary);
         }
         let state = state(&snapshot)?;
         Ok(Response::new(ext::ListModelsResponse {

@@ -194,6 +194,8 @@ pub fn model_summary(id: &ObjectId, model: &Model) -> ext::ModelSummary {
         has_pending_update: Some(model.pending_update.is_some()),
         staking_pool_id: Some(model.staking_pool.id.to_string()),
         update_commit_epoch: model.pending_update.map(|update| update.commit_epoch),
+        decryption_key: None,
+        weights_checksum: None,
     }
 }
 

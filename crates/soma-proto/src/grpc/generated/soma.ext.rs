@@ -63,6 +63,9 @@ pub struct ListModelsRequest {
     pub page_size: ::core::option::Option<u32>,
     #[prost(bytes = "vec", optional, tag = "4")]
     pub page_token: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// Also tell the keys that were revealed.
+    #[prost(bool, optional, tag = "5")]
+    pub with_keys: ::core::option::Option<bool>,
 }
 impl ::prost::Name for ListModelsRequest {
     const NAME: &'static str = "ListModelsRequest";
@@ -125,6 +128,12 @@ pub struct ModelSummary {
     /// The epoch of a pending update's commit.
     #[prost(uint64, optional, tag = "10")]
     pub update_commit_epoch: ::core::option::Option<u64>,
+    /// Only where keys are asked for, once revealed: 64 hex digits.
+    #[prost(string, optional, tag = "11")]
+    pub decryption_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it opens: Blake2b-256 of the encrypted weights, 64 hex digits.
+    #[prost(string, optional, tag = "12")]
+    pub weights_checksum: ::core::option::Option<::prost::alloc::string::String>,
 }
 impl ::prost::Name for ModelSummary {
     const NAME: &'static str = "ModelSummary";
