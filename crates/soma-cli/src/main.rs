@@ -14,6 +14,8 @@ mod cli;
 mod commands;
 /// What a command works with: wallet, environment, client, output.
 mod context;
+/// No memory on the disk.
+mod dumps;
 /// What is told when something goes wrong, and the exit code.
 mod error;
 /// Ctrl-C, and being asked to end.

@@ -119,6 +119,7 @@ pub fn check(embedding: &[f32], network_dim: u64) -> Report {
                 Check::Embedding,
                 format!("number {} is {}, not a finite number", place + 1, embedding[place]),
             )
+            .with_remedy("give the vector that compute_loss returned in training")
             .with_failure("InvalidArguments"),
         );
     }

@@ -52,6 +52,26 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// The name of an object that none of ours has.
+    #[error("{text} is not the name of an object: expected 64 lower-case hex digits")]
+    ObjectName {
+        /// Its beginning.
+        text: String,
+    },
+    /// A passphrase that does not open a file, or is too short to close one.
+    #[error("cannot use the passphrase: {reason}")]
+    Passphrase {
+        /// What is wrong.
+        reason: String,
+    },
+    /// An object whose model cannot be found again.
+    #[error("cannot recover the model at {url}: {reason}")]
+    NotRecoverable {
+        /// The URL, redacted.
+        url: String,
+        /// What is missing.
+        reason: String,
+    },
     /// A step of an update for a model without one.
     #[error("no update of model {model} is prepared")]
     NoUpdate {

@@ -9,9 +9,14 @@
 //! asks the chain, runs all of them into one [`Report`], chooses the coins and
 //! builds the transaction; [`Prepared::send`] sends it if no check failed.
 //!
-//! This crate prints nothing, asks nothing and stores nothing. Secrets are
-//! wiped from memory when they are dropped and appear in no report or error,
-//! and no reveal is ever tried out on a node.
+//! [`Preparation`], [`Session`] and [`Recovery`] do the same from a state file
+//! ([`state`]): it holds whatever must not be lost before it is needed, so that
+//! every step can be interrupted anywhere and run again.
+//!
+//! This crate prints nothing and asks nothing, and stores nothing but state
+//! files and what it encrypts. Secrets are wiped from memory when they are
+//! dropped and appear in no report or error, and no reveal is ever tried out on
+//! a node.
 //!
 //! # Features
 //!
@@ -48,24 +53,30 @@
 
 #![forbid(unsafe_code)]
 
+pub mod companion;
 pub mod embedding;
 pub mod info;
 pub mod payment;
 pub mod remote;
 pub mod state;
+pub mod transfer;
 pub mod watch;
 
+mod disk;
 mod error;
 mod ids;
+mod keys;
 mod network;
 mod plan;
 mod prepare;
+mod recover;
 mod report;
 mod session;
 mod standing;
 mod status;
 #[cfg(test)]
 mod testing;
+mod used;
 mod wait;
 mod weights;
 mod window;
@@ -75,6 +86,7 @@ pub use soma_rpc::EpochClock;
 pub use self::error::{Error, Result};
 pub use self::ids::{NewIds, new_ids};
 pub use self::info::{Info, Summary};
+pub use self::keys::{ObjectName, weights_key};
 pub use self::network::Network;
 pub use self::payment::Gas;
 pub use self::plan::{
@@ -82,13 +94,14 @@ pub use self::plan::{
     UpdatePlan, check_disclosure,
 };
 pub use self::prepare::Preparation;
+pub use self::recover::{Recovered, Recovery};
 pub use self::remote::Depth;
 pub use self::report::{Check, Finding, Report, Severity};
 pub use self::session::{Done, Event, Session, close_update};
 pub use self::standing::Standing;
 pub use self::state::{Stage, State, StateFile, StateFolder};
 pub use self::status::{Next, Status};
-pub use self::wait::wait_until_open;
+pub use self::wait::{wait_until_late, wait_until_open};
 pub use self::watch::Watch;
 pub use self::weights::{Measured, Scope, TypedUrl, measure, read_key};
 pub use self::window::{Phase, RevealWindow, WindowTimes, rfc3339};

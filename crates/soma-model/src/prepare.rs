@@ -1,14 +1,18 @@
 //! Encrypting weights so that their key cannot be lost.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use soma_crypto::{Durability, Existing, Input, Key, Options, Output, safetensors, seal};
-use soma_proto::{Commitment, DecryptionKey};
+use soma_proto::{Commitment, DecryptionKey, KeyPair};
 
 use crate::network::now_ms;
 use crate::state::{Round, State, StateFile, StateFolder};
-use crate::{Error, Measured, Result, RevealOf, Stage, TypedUrl, measure};
+use crate::{
+    Error, Measured, ObjectName, Report, Result, RevealOf, Stage, TypedUrl, companion, disk,
+    measure, weights_key,
+};
 
 /// What is to be prepared.
 #[derive(Clone, Debug)]
@@ -16,60 +20,95 @@ use crate::{Error, Measured, Result, RevealOf, Stage, TypedUrl, measure};
 pub struct Preparation {
     /// The plain weights: a safetensors file.
     pub weights_file: PathBuf,
-    /// Where the encrypted weights are written.
-    pub sealed_file: PathBuf,
-    /// Where the encrypted weights will be served.
+    /// Where the encrypted weights are written; if absent beside the plain
+    /// ones, under the name of the object, or ending in `.enc`.
+    pub sealed_file: Option<PathBuf>,
+    /// Where the encrypted weights will be served: their own URL, or that of a
+    /// folder, in which they get an [`ObjectName`].
     pub url: TypedUrl,
     /// The vector that training gave, if it is known already.
     pub embedding: Option<Vec<f32>>,
+    /// What the key of weights in a folder is derived from; without it the key
+    /// is drawn at random. So it is for an object that has a name of its own:
+    /// the name may have been used before.
+    pub wallet: Option<KeyPair>,
 }
 
 impl Preparation {
     /// Prepares the first weights of a new model: makes a state file in
-    /// `folder`, or at `path`, with a fresh key and fresh ids, then encrypts.
+    /// `folder`, or at `path`, with a key and fresh ids, then encrypts. For a
+    /// key that is derived from a wallet a [companion] is written too.
     ///
     /// The key is on the disk before the encrypted weights have their name.
-    /// Interrupted, it can be run again on the same `path`: an encrypted file
-    /// that was complete is kept, otherwise it starts over with another key.
+    /// It can be run again: what is complete is kept if the weights are still
+    /// the same, otherwise it starts over with another key.
     ///
     /// # Errors
     /// [`Error::NotSafetensors`] before anything is written;
-    /// [`Error::Weights`], also if there is an encrypted file already and
-    /// `options` do not allow to replace it; [`Error::Stage`] if the file at
-    /// `path` has come further; [`Error::File`].
+    /// [`Error::Refused`] if the disk is too full; [`Error::Weights`], also if
+    /// there is an encrypted file already and `options` do not allow to
+    /// replace it; [`Error::Stage`] if the file at `path` has come further;
+    /// [`Error::File`].
     pub fn run(
         self,
         folder: &StateFolder,
         path: Option<PathBuf>,
         options: &Options<'_>,
     ) -> Result<StateFile> {
-        let round = self.round()?;
-        if let Some(path) = path.as_deref().filter(|path| path.exists()) {
-            return again(path, round, options);
+        self.inspect()?;
+        let begun = match &path {
+            Some(path) => path.exists().then(|| path.clone()),
+            None => self.begun(folder)?,
+        };
+        if let Some(begun) = begun {
+            let mut file = StateFile::open(&begun)?;
+            let (model, stage) = (file.state.model_id, file.state.registration.stage());
+            let is_first = file.state.update.is_none();
+            if is_first && let Some(sealed) = self.done(&file.state.registration, options)? {
+                self.keep(&mut file, RevealOf::Registration, sealed)?;
+                return Ok(file);
+            }
+            if is_first && stage == Stage::Unsealed {
+                let round = self.round()?;
+                file.update(|state| state.registration = round)?;
+                self.seal(&mut file, RevealOf::Registration, options)?;
+                return Ok(file);
+            }
+            if path.is_some() {
+                return Err(Error::Stage { what: "cannot prepare again", model, stage });
+            }
         }
-        let state = State::new(round, now_ms());
+        let state = State::new(self.round()?, now_ms());
         let path = path.unwrap_or_else(|| folder.path_of(&state.model_id));
         let mut file = StateFile::create(&path, state)?;
-        match seal_round(&mut file, RevealOf::Registration, options) {
+        match self.seal(&mut file, RevealOf::Registration, options) {
             Ok(()) => Ok(file),
             // Nothing was encrypted under this key, so nothing is lost with it.
-            Err(error) => {
+            Err(error) if file.state.registration.sealed.is_none() => {
                 file.discard()?;
                 Err(error)
             }
+            Err(error) => Err(error),
         }
     }
 
     /// Prepares new weights of a model whose present ones are revealed. An
     /// update that was never committed makes room; one that was does so once
     /// [`close_update`](crate::close_update) has found it over. If the weights
-    /// cannot be encrypted, the update before is on file again.
+    /// cannot be encrypted, the update before is on file again. This very update,
+    /// prepared before, is kept.
     ///
     /// # Errors
     /// [`Error::Stage`] while the weights before are on their way; as
     /// [`Preparation::run`].
     pub fn run_update(self, file: &mut StateFile, options: &Options<'_>) -> Result<()> {
+        self.inspect()?;
         let (of, current) = file.state.current();
+        if of == RevealOf::Update
+            && let Some(sealed) = self.done(current, options)?
+        {
+            return self.keep(file, of, sealed);
+        }
         let stage = current.stage();
         // The key of what is committed is needed until its window is over.
         let free = match of {
@@ -94,39 +133,160 @@ impl Preparation {
             }
             state.update = Some(round);
         })?;
-        seal_round(file, RevealOf::Update, options).or_else(|error| {
+        self.seal(file, RevealOf::Update, options).or_else(|error| {
             // Nothing was encrypted under the new key, so the old one counts.
-            file.update(|state| {
-                state.update = before;
-                state.spent.truncate(spent);
-            })?;
+            if file.state.update.as_ref().is_some_and(|update| update.sealed.is_none()) {
+                file.update(|state| {
+                    state.update = before;
+                    state.spent.truncate(spent);
+                })?;
+            }
             Err(error)
         })
     }
 
-    /// A round with a fresh key, after a look at the weights.
-    fn round(self) -> Result<Round> {
-        let absolute = |path: PathBuf| {
-            std::path::absolute(&path).map_err(|source| Error::Io {
-                action: "resolve",
-                path,
-                source,
-            })
+    /// Looks at the weights, and at the room there is for them once more.
+    fn inspect(&self) -> Result<()> {
+        let path = &self.weights_file;
+        safetensors::inspect_file(path, None)
+            .map_err(|source| Error::NotSafetensors { path: path.clone(), source })
+            .map(drop)
+    }
+
+    /// A round with a fresh key, if there is room for it.
+    fn round(&self) -> Result<Round> {
+        let weights_file = absolute(&self.weights_file)?;
+        let size = fs::metadata(&weights_file).map_err(io("inspect", &weights_file))?.len();
+        let (url, key, name) = match (self.url.is_folder(), &self.wallet) {
+            (false, _) => (self.url.clone(), random_key()?, None),
+            (true, wallet) => {
+                let name = ObjectName::random()?;
+                let key = match wallet {
+                    Some(wallet) => weights_key(wallet, &name),
+                    None => random_key()?,
+                };
+                (name.in_folder(&self.url), key, Some(name))
+            }
         };
-        safetensors::inspect_file(&self.weights_file, None)
-            .map_err(|source| Error::NotSafetensors { path: self.weights_file.clone(), source })?;
-        let key = Key::generate()?;
+        let sealed_file = self.sealed_file(name.as_ref())?;
+        if let Some(finding) = disk::check(&sealed_file, size) {
+            return Err(Error::Refused(Report::from_iter([finding])));
+        }
         Ok(Round {
-            weights_file: absolute(self.weights_file)?,
-            sealed_file: absolute(self.sealed_file)?,
-            weights_url: self.url.normal().clone(),
-            decryption_key: DecryptionKey::new(*key.as_bytes()),
+            weights_file,
+            sealed_file,
+            weights_url: url.normal().clone(),
+            decryption_key: key,
             sealed: None,
-            embedding: self.embedding,
+            embedding: self.embedding.clone(),
             commit: None,
             reveal: None,
         })
     }
+
+    fn sealed_file(&self, name: Option<&ObjectName>) -> Result<PathBuf> {
+        absolute(&match (&self.sealed_file, name) {
+            (Some(path), _) => path.clone(),
+            (None, Some(name)) => self.weights_file.with_file_name(name.to_string()),
+            (None, None) => self.weights_file.with_extension("enc"),
+        })
+    }
+
+    /// The newest state in the folder that this preparation was begun with.
+    fn begun(&self, folder: &StateFolder) -> Result<Option<PathBuf>> {
+        for (path, state) in folder.read()?.into_iter().rev() {
+            if let Ok(state) = state
+                && state.update.is_none()
+                && self.is_of(&state.registration)?
+            {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a round that is not committed yet has these paths and this URL.
+    fn is_of(&self, round: &Round) -> Result<bool> {
+        let name = ObjectName::of(&round.weights_url);
+        let url = match (self.url.is_folder(), name, &self.wallet) {
+            (false, ..) => self.url.clone(),
+            (true, Some(name), Some(wallet))
+                if weights_key(wallet, &name) == round.decryption_key =>
+            {
+                name.in_folder(&self.url)
+            }
+            _ => return Ok(false),
+        };
+        let named = self.url.is_folder().then_some(name).flatten();
+        Ok(round.stage() <= Stage::Prepared
+            && round.weights_url == *url.normal()
+            && round.weights_file == absolute(&self.weights_file)?
+            && round.sealed_file == self.sealed_file(named.as_ref())?)
+    }
+
+    /// What is left of an earlier run, if there is nothing left to encrypt: the
+    /// encrypted file is what these weights become under the key of the round.
+    fn done(&self, round: &Round, options: &Options<'_>) -> Result<Option<Measured>> {
+        if !self.is_of(round)? || !round.sealed_file.is_file() {
+            return Ok(None);
+        }
+        let found = measure(&round.sealed_file, options)?;
+        if round.sealed.is_some_and(|sealed| sealed != found) {
+            return Ok(None);
+        }
+        let key = Key::from_bytes(*round.decryption_key.as_bytes());
+        let nowhere = Output::writer("nowhere", io::sink());
+        let again = seal(&key, Input::file(&round.weights_file), nowhere, options)?;
+        Ok((again.digest.as_bytes() == found.commitment.as_bytes()).then_some(found))
+    }
+
+    fn keep(&self, file: &mut StateFile, of: RevealOf, sealed: Measured) -> Result<()> {
+        file.update(|state| {
+            if let Some(round) = state.round_mut(of) {
+                round.sealed = Some(sealed);
+                if self.embedding.is_some() {
+                    round.embedding.clone_from(&self.embedding);
+                }
+            }
+        })?;
+        self.write_companion(file)
+    }
+
+    fn seal(&self, file: &mut StateFile, of: RevealOf, options: &Options<'_>) -> Result<()> {
+        let round = file.state.round(of).expect("the round was just made");
+        let key = Key::from_bytes(*round.decryption_key.as_bytes());
+        let (input, output) = (round.weights_file.clone(), round.sealed_file.clone());
+        // The commitment is worth money soon, so what it is of must be on the disk.
+        let options = options.clone().with_durability(Durability::Synced);
+        let sealed = seal(&key, Input::file(input), Output::file(output), &options)?;
+        let commitment = Commitment::new(sealed.digest.into_inner());
+        file.update(|state| {
+            if let Some(round) = state.round_mut(of) {
+                round.sealed = Some(Measured { commitment, size: sealed.size });
+            }
+        })?;
+        self.write_companion(file)
+    }
+
+    fn write_companion(&self, file: &StateFile) -> Result<()> {
+        match &self.wallet {
+            Some(wallet) => companion::write(&file.state, wallet).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+fn random_key() -> Result<DecryptionKey> {
+    Ok(DecryptionKey::new(*Key::generate()?.as_bytes()))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(io("resolve", path))
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { action, path, source }
 }
 
 /// What sealing would refuse too, but before the state says otherwise.
@@ -135,45 +295,4 @@ fn refuse_taken(sealed_file: &Path, options: &Options<'_>) -> Result<()> {
         true => Err(soma_crypto::Error::OutputExists { path: sealed_file.to_owned() }.into()),
         false => Ok(()),
     }
-}
-
-/// Takes up a preparation that was interrupted.
-fn again(path: &Path, round: Round, options: &Options<'_>) -> Result<StateFile> {
-    let mut file = StateFile::open(path)?;
-    let (model, stage) = (file.state.model_id, file.state.registration.stage());
-    if stage != Stage::Unsealed || file.state.update.is_some() {
-        return Err(Error::Stage { what: "cannot prepare again", model, stage });
-    }
-    let old = &file.state.registration;
-    let key = Key::from_bytes(*old.decryption_key.as_bytes());
-    let same_files =
-        (&old.weights_file, &old.sealed_file) == (&round.weights_file, &round.sealed_file);
-    // It has its name only if it is complete, and opens only if it is of this key.
-    if same_files && safetensors::inspect_file(&round.sealed_file, Some(&key)).is_ok() {
-        let measured = measure(&round.sealed_file, options)?;
-        file.update(|state| {
-            let key = state.registration.decryption_key.clone();
-            let sealed = Some(measured);
-            state.registration = Round { decryption_key: key, sealed, ..round };
-        })?;
-        return Ok(file);
-    }
-    file.update(|state| state.registration = round)?;
-    seal_round(&mut file, RevealOf::Registration, options)?;
-    Ok(file)
-}
-
-fn seal_round(file: &mut StateFile, of: RevealOf, options: &Options<'_>) -> Result<()> {
-    let round = file.state.round(of).expect("the round was just made");
-    let key = Key::from_bytes(*round.decryption_key.as_bytes());
-    let (input, output) = (round.weights_file.clone(), round.sealed_file.clone());
-    // The commitment is worth money soon, so what it is of must be on the disk.
-    let options = options.clone().with_durability(Durability::Synced);
-    let sealed = seal(&key, Input::file(input), Output::file(output), &options)?;
-    let commitment = Commitment::new(sealed.digest.into_inner());
-    file.update(|state| {
-        if let Some(round) = state.round_mut(of) {
-            round.sealed = Some(Measured { commitment, size: sealed.size });
-        }
-    })
 }

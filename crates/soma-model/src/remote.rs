@@ -2,7 +2,7 @@
 
 use soma_crypto::{Blake2b256, Cipher, Key, safetensors};
 use soma_proto::{Commitment, DecryptionKey};
-use soma_storage::{Storage, Url};
+use soma_storage::{Error, Storage, Url, redacted};
 
 use crate::{Check, Finding, Measured, Report, Result};
 
@@ -39,8 +39,34 @@ pub async fn check(
     if depth == Depth::Nothing {
         return report;
     }
-    if let Err(error) = storage.check(url, Some(weights.size)).await {
+    let probe = match storage.probe(url).await {
+        Ok(probe) => probe,
+        Err(error) => {
+            report.push(of_host(&error));
+            return report;
+        }
+    };
+    let (method, shown) = ("GET", redacted(url));
+    if let Some(location) = probe.redirects_to {
+        let status = probe.status;
+        report.push(of_host(&Error::Redirect { method, url: shown, status, location }));
+        return report;
+    }
+    if probe.status != 200 {
+        let (status, body) = (probe.status, String::new());
+        let error = Error::Status { method, url: shown, status, retry_after: None, body };
         report.push(of_host(&error));
+        return report;
+    }
+    if let Some(found) = probe.length.filter(|found| *found != weights.size) {
+        let expected = weights.size;
+        report.push(of_host(&Error::WrongLength { url: shown.clone(), expected, found }));
+    }
+    if let Some(reason) = probe.range_problem {
+        report.push(of_host(&Error::NoRanges { url: shown, reason }));
+    }
+    if !report.is_ok() {
+        // Parts of it cannot be had, or are parts of another file.
         return report;
     }
     if let Some(key) = key {
@@ -79,12 +105,8 @@ pub async fn check(
 /// Hashes what the URL serves, part by part; nothing is stored.
 ///
 /// # Errors
-/// [`soma_storage::Error`].
-pub async fn hash(
-    storage: &Storage,
-    url: &Url,
-    size: u64,
-) -> Result<Commitment, soma_storage::Error> {
+/// [`Error`].
+pub async fn hash(storage: &Storage, url: &Url, size: u64) -> Result<Commitment, Error> {
     let mut hasher = Blake2b256::new();
     let mut at = 0;
     while at < size {
@@ -95,13 +117,34 @@ pub async fn hash(
     Ok(Commitment::new(hasher.finalize().into_inner()))
 }
 
+/// Which of `keys` opens the file at `url`: its place among them.
+///
+/// # Errors
+/// [`Error`].
+pub(crate) async fn which_opens(
+    storage: &Storage,
+    url: &Url,
+    size: u64,
+    keys: &[DecryptionKey],
+) -> Result<Option<usize>, Error> {
+    let start = storage.fetch_range(url, 0..size.min(LENGTH_FIELD)).await?;
+    for (place, key) in keys.iter().enumerate() {
+        // Under another key the length is hardly ever one that can be.
+        let end = header_end(&start, &Key::from_bytes(*key.as_bytes()));
+        if end.is_some_and(|end| end <= size) && header(storage, url, size, key).await?.is_ok() {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
+}
+
 /// Fetches the header and reads it with the key.
 async fn header(
     storage: &Storage,
     url: &Url,
     size: u64,
     key: &DecryptionKey,
-) -> Result<Result<safetensors::Header, safetensors::HeaderError>, soma_storage::Error> {
+) -> Result<Result<safetensors::Header, safetensors::HeaderError>, Error> {
     let key = Key::from_bytes(*key.as_bytes());
     let mut start = storage.fetch_range(url, 0..size.min(FIRST_LOOK)).await?.to_vec();
     let wanted = header_end(&start, &key).filter(|end| {
@@ -121,7 +164,7 @@ fn header_end(ciphertext: &[u8], key: &Key) -> Option<u64> {
     u64::from_le_bytes(length).checked_add(LENGTH_FIELD)
 }
 
-fn of_host(error: &soma_storage::Error) -> Finding {
+fn of_host(error: &Error) -> Finding {
     let finding = Finding::error(Check::Host, error.to_string());
     match error.hint() {
         Some(hint) => finding.with_remedy(hint),

@@ -70,6 +70,14 @@ checks! {
     Size = "size";
     /// Whether the node serves the right chain.
     Chain = "chain";
+    /// The clock of this machine against that of the chain.
+    Clock = "clock";
+    /// Whether the state of the model can be found beside the object.
+    Companion = "companion";
+    /// Whether there is room on the disk.
+    Disk = "disk";
+    /// Whether the object's name can be guessed.
+    ObjectName = "object-name";
 }
 
 impl fmt::Display for Check {

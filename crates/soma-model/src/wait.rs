@@ -7,7 +7,7 @@ use soma_rpc::Client;
 
 use crate::network::now_ms;
 use crate::session::may_pass;
-use crate::{Event, Phase, Result, Standing};
+use crate::{Error, Event, Network, Phase, Result, Standing};
 
 /// The longest pause between two questions: an epoch may end before its time.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -49,6 +49,32 @@ pub async fn wait_until_open(
             Err(error) if may_pass(&error) && !window.is_past_hope(now_ms()) => {
                 let pause = pause(window.opens_at_ms, now_ms());
                 tell(Event::Retrying { error: &error, pause });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits until the running epoch is so far gone that a commit is late in it;
+/// see [`Network::late_ms`]. `tick` hears of that time before every pause.
+///
+/// # Errors
+/// [`Error::Rpc`](crate::Error::Rpc) for what asking again will not mend.
+pub async fn wait_until_late(client: &Client, mut tick: impl FnMut(u64)) -> Result<()> {
+    loop {
+        match Network::ask(client).await {
+            Ok(network) => {
+                let late_ms = network.late_ms();
+                let Some(left) = late_ms.checked_sub(network.now_ms).filter(|left| *left > 0)
+                else {
+                    return Ok(());
+                };
+                tick(late_ms);
+                // In small steps: a local network may end an epoch by hand.
+                tokio::time::sleep(Duration::from_millis(left).min(LONGEST)).await;
+            }
+            Err(Error::Rpc(error)) if error.is_retriable() => {
+                tokio::time::sleep(SHORTEST).await;
             }
             Err(error) => return Err(error),
         }

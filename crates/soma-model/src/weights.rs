@@ -43,6 +43,15 @@ impl TypedUrl {
         self.typed != self.normal.as_str()
     }
 
+    /// Whether it names a folder, in which an object can have a name of its own.
+    pub fn is_folder(&self) -> bool {
+        let url = self.normal.as_url();
+        !url.cannot_be_a_base()
+            && url.path().ends_with('/')
+            && url.query().is_none()
+            && url.fragment().is_none()
+    }
+
     /// Looks for what will keep strangers from fetching it, or let them guess
     /// it. The query of a URL is not repeated: it may hold a signature.
     pub fn check(&self, scope: Scope) -> Report {
@@ -96,10 +105,12 @@ impl TypedUrl {
             if name_bits(url.path()) < NAME_BITS {
                 report.push(
                     Finding::warning(
-                        Check::Url,
+                        Check::ObjectName,
                         "the object's name can be guessed from its hash before the reveal",
                     )
-                    .with_remedy("give the object a random name, 26 letters and digits or more"),
+                    .with_remedy(
+                        "give the URL of a folder, ending in /, and a random name is chosen for you",
+                    ),
                 );
             }
         }

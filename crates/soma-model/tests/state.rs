@@ -36,9 +36,10 @@ impl Desk {
     fn preparation(&self, sealed: &str) -> Preparation {
         Preparation {
             weights_file: self.path("weights.safetensors"),
-            sealed_file: self.path(sealed),
+            sealed_file: Some(self.path(sealed)),
             url: "HTTP://127.0.0.1:9200/weights.enc".parse().unwrap(),
             embedding: Some(vec![0.1, -0.0, f32::MIN_POSITIVE / 2.0]),
+            wallet: None,
         }
     }
 

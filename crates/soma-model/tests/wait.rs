@@ -132,9 +132,10 @@ fn prepared(folder: &std::path::Path) -> StateFile {
     fs::write(&weights_file, plain).unwrap();
     let preparation = Preparation {
         weights_file,
-        sealed_file: folder.join("weights.enc"),
+        sealed_file: Some(folder.join("weights.enc")),
         url: "https://weights.example/a".parse().unwrap(),
         embedding: None,
+        wallet: None,
     };
     let mut file = preparation.run(&StateFolder::new(folder), None, &Options::new()).unwrap();
     file.update(|state| state.registration.commit = Some(Sent::found(4))).unwrap();

@@ -78,9 +78,10 @@ impl Owner {
         fs::write(&weights_file, plain).unwrap();
         Preparation {
             weights_file,
-            sealed_file: self.folder.path().join(format!("{name}.local")),
+            sealed_file: Some(self.folder.path().join(format!("{name}.local"))),
             url: format!("{}/{name}", self.host.url()).parse().unwrap(),
             embedding: Some(vec![0.5, -0.25, 1.0]),
+            wallet: None,
         }
     }
 

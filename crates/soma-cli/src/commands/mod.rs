@@ -18,6 +18,7 @@ pub(crate) mod weights;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
+use crate::dumps;
 use crate::error::Result;
 use crate::logging;
 use crate::output::Output;
@@ -26,6 +27,7 @@ use crate::output::Output;
 pub(crate) fn run(cli: Cli, output: Output) -> Result<()> {
     if !matches!(cli.command, Command::Start(_)) {
         logging::start(None);
+        dumps::forbid();
     }
     let context = Context::new(cli.global, output);
     match cli.command {

@@ -5,10 +5,13 @@
 mod crash;
 mod first_run;
 mod guide;
+mod lost;
 mod memory;
+mod owner;
 mod prepared;
 mod process;
 mod secrecy;
+mod secrets;
 mod shapes;
 mod startup;
 mod watch;

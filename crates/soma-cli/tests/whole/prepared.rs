@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
+use crate::owner;
 use crate::process::{Network, User, read, safetensors};
 
 const SOMA: u64 = 1_000_000_000;
@@ -69,4 +70,62 @@ fn prepare_commit_reveal_and_all_of_it_again() {
     assert_eq!(user.json(&["model", "status"])["models"][0]["next"], "nothing");
     let resumed = user.json(&["model", "resume"]);
     assert_eq!(resumed["models"][0].get("revealed_epoch"), None, "nothing is left to do");
+}
+
+#[test]
+fn an_update_and_all_of_it_again() {
+    let files = tempfile::tempdir().unwrap();
+    let network = Network::temporary(files.path());
+    let user = User::of(&network);
+    owner::wallet(&user);
+    let first = owner::prepare(&user, &network, 7, &[]);
+    user.json(&["model", "commit", "--prepared", "--stake-amount", "1"]);
+    let early = user.refused(
+        &[
+            "model",
+            "prepare",
+            "--update",
+            "--weights-file",
+            "weights.safetensors",
+            "--weights-url",
+            "http://127.0.0.1/",
+        ],
+        1,
+        "Stage",
+    );
+    assert!(early.contains("committed"), "{early}");
+    user.json(&["localnet", "advance-epoch"]);
+    user.json(&["model", "reveal", "--prepared"]);
+    user.refused(&["model", "update-commit", "--prepared"], 1, "NoUpdate");
+
+    let before = user.balance();
+    let second = owner::prepare(&user, &network, 8, &["--update"]);
+    assert_eq!(second.text("model_id"), first.text("model_id"));
+    assert_eq!(second.text("state_file"), first.text("state_file"));
+    assert_ne!(second.text("weights_url"), first.text("weights_url"));
+    assert_ne!(second.key("update"), second.key("registration"));
+    let again = owner::prepare(&user, &network, 8, &["--update"]);
+    assert_eq!(again.answer, second.answer, "it was prepared already");
+
+    let committed = user.json(&["model", "update-commit", "--prepared", "--verify-url"]);
+    let again = user.json(&["model", "update-commit", "--prepared"]);
+    assert_eq!(committed["inner"]["digest"], again["inner"]["digest"]);
+    assert_eq!(user.json(&["model", "status"])["models"][0]["round"], "update");
+    user.refused(&["model", "update-reveal", "--prepared"], 1, "ModelRevealEpochMismatch");
+    user.json(&["localnet", "advance-epoch"]);
+    let revealed = user.json(&["model", "update-reveal", "--prepared", "--wait"]);
+    let again = user.json(&["model", "update-reveal", "--prepared"]);
+    assert_eq!(revealed["inner"]["digest"], again["inner"]["digest"]);
+    // No stake: two fees and nothing else.
+    let fee = |step: &serde_json::Value| step["inner"]["fee"]["total_fee"].as_u64().unwrap();
+    assert_eq!(before - user.balance(), fee(&committed) + fee(&revealed));
+
+    let info = user.json(&["model", "info", first.text("model_id")]);
+    assert_eq!(
+        (&info["status"], &info["weights_url"]),
+        (&json!("Active"), &second.answer["weights_url"])
+    );
+    assert_eq!(info["decryption_key"], second.key("update").as_str());
+    user.json(&["model", "download", first.text("model_id"), "--decrypt", "-o", "copy"]);
+    assert_eq!(read(&user.path("copy")), safetensors(8));
 }

@@ -46,6 +46,11 @@ impl Network {
 
     /// Starts a network on free ports and waits until it is ready.
     pub(crate) fn start(flags: &[&str]) -> Self {
+        Self::start_with(flags, &[])
+    }
+
+    /// The same, with these environment variables.
+    pub(crate) fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let since = Instant::now();
         let mut flags = flags.to_vec();
         flags.extend(FREE_PORTS);
@@ -55,6 +60,7 @@ impl Network {
         let mut child = Command::new(BINARY)
             .args(["start", "localnet", "--json", "--log-level", "warn"])
             .args(flags)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

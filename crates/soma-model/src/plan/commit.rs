@@ -125,6 +125,7 @@ impl CommitPlan {
                         self.stake_amount, parameters.model_min_stake
                     ),
                 )
+                .with_remedy("raise --stake-amount; it is in SOMA, of 1000000000 shannons each")
                 .with_failure("ModelMinStakeNotMet"),
             );
         }
@@ -175,14 +176,17 @@ impl CommitPlan {
         }
         if network.percent_passed() >= LATE_IN_EPOCH {
             let epoch = network.clock.epoch;
-            report.push(Finding::warning(
-                Check::Window,
-                format!(
-                    "epoch {epoch} is nearly over; the commit may be executed in the next one, \
-                     which moves the reveal to epoch {}",
-                    epoch.saturating_add(2)
-                ),
-            ));
+            report.push(
+                Finding::warning(
+                    Check::Window,
+                    format!(
+                        "epoch {epoch} is nearly over; the commit may be executed in the next \
+                         one, which moves the reveal to epoch {}",
+                        epoch.saturating_add(2)
+                    ),
+                )
+                .with_remedy("with --late that is as it should be; else wait for the next epoch"),
+            );
         }
         report
     }
@@ -193,10 +197,22 @@ impl CommitPlan {
     /// [`Error::Refused`](crate::Error::Refused) if the coins do not suffice,
     /// [`Error::Rpc`](crate::Error::Rpc). Other findings are in the report.
     pub async fn prepare(&self, client: &Client, sender: Address, gas: &Gas) -> Result<Prepared> {
+        self.prepare_after(Report::default(), client, sender, gas).await
+    }
+
+    /// As [`prepare`](Self::prepare), after checks that have found something
+    /// already: all of it goes into one report.
+    pub(crate) async fn prepare_after(
+        &self,
+        mut report: Report,
+        client: &Client,
+        sender: Address,
+        gas: &Gas,
+    ) -> Result<Prepared> {
         let network = Network::ask(client).await?;
         let model = client.model(&self.ids.model_id).await?.map(Standing::from);
         let pool = client.pool(&self.ids.staking_pool_id).await?;
-        let report = self.check(&network, model.as_ref(), pool.as_ref());
+        report.extend(self.check(&network, model.as_ref(), pool.as_ref()));
         Prepared::build(client, sender, self.kind(&network), gas, network, report).await
     }
 }

@@ -33,10 +33,13 @@ fn check_commission(rate: u64) -> Option<Finding> {
             .with_failure("ModelCommissionRateTooHigh"),
         )
     } else if rate > HIGH_COMMISSION {
-        Some(Finding::warning(
-            Check::Commission,
-            format!("a commission of {rate} basis points is {percent}, more than half"),
-        ))
+        Some(
+            Finding::warning(
+                Check::Commission,
+                format!("a commission of {rate} basis points is {percent}, more than half"),
+            )
+            .with_remedy("the rate is in basis points: 500 is 5 %"),
+        )
     } else {
         None
     }

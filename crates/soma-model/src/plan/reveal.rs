@@ -271,10 +271,13 @@ impl RevealPlan {
                 );
             }
             Phase::Open if network.percent_passed() > 100 - LITTLE_TIME => {
-                report.push(Finding::warning(
-                    Check::Window,
-                    format!("the window closes at about {}", rfc3339(window.closes_at_ms)),
-                ));
+                report.push(
+                    Finding::warning(
+                        Check::Window,
+                        format!("the window closes at about {}", rfc3339(window.closes_at_ms)),
+                    )
+                    .with_remedy("reveal it now"),
+                );
             }
             Phase::Open => {}
         }

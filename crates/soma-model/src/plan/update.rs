@@ -76,9 +76,21 @@ impl UpdatePlan {
     /// # Errors
     /// As [`CommitPlan::prepare`](crate::CommitPlan::prepare).
     pub async fn prepare(&self, client: &Client, sender: Address, gas: &Gas) -> Result<Prepared> {
+        self.prepare_after(Report::default(), client, sender, gas).await
+    }
+
+    /// As [`prepare`](Self::prepare), after checks that have found something
+    /// already: all of it goes into one report.
+    pub(crate) async fn prepare_after(
+        &self,
+        mut report: Report,
+        client: &Client,
+        sender: Address,
+        gas: &Gas,
+    ) -> Result<Prepared> {
         let network = Network::ask(client).await?;
         let standing = client.model(&self.model_id).await?.map(Standing::from);
-        let report = self.check(standing.as_ref(), sender);
+        report.extend(self.check(standing.as_ref(), sender));
         Prepared::build(client, sender, self.kind(), gas, network, report).await
     }
 }

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod over;
+mod rehearsal;
 mod settle;
 
 use std::time::Duration;
@@ -19,8 +20,8 @@ use self::settle::Half;
 use crate::network::now_ms;
 use crate::state::{Round, Sent, State, StateFile, Terms};
 use crate::{
-    Check, Error, Finding, Gas, Host, Network, Prepared, Report, Result, RevealOf, RevealWindow,
-    Stage, Standing, TypedUrl, embedding, remote, wait_until_open,
+    Check, Error, Finding, Gas, Host, Prepared, Report, Result, RevealOf, RevealWindow, Stage,
+    wait_until_open,
 };
 
 /// The first pause before a reveal that could not be sent is tried again.
@@ -169,51 +170,28 @@ impl Session<'_> {
         self.reveal_when_open(file, of, tell).await.map(Some)
     }
 
-    /// Makes the checks of the next reveal without sending anything.
-    ///
-    /// # Errors
-    /// [`Error::Stage`], [`Error::Rpc`].
-    pub async fn check(&self, file: &StateFile) -> Result<Report> {
-        let (of, round) = file.state.current();
-        let Some(plan) = file.state.reveal_plan(of) else {
-            return Err(stage(file, of, "nothing to check"));
-        };
-        let network = Network::ask(self.client).await?;
-        let standing = self.client.model(&file.state.model_id).await?.map(Standing::from);
-        let sender = self.key.address();
-        let mut report = plan.check(&network, standing.as_ref(), sender, self.host.scope);
-        report.extend(self.look_at_host(round).await);
-        Ok(report)
-    }
-
     async fn commit_round(
         &self,
         file: &mut StateFile,
         of: RevealOf,
         terms: Option<Terms>,
     ) -> Result<Done> {
-        self.check_chain(file).await?;
+        let found = self.check_ground(file).await?;
         if round(file, of)?.stage() == Stage::Unsealed {
             return Err(stage(file, of, "cannot commit"));
         }
-        if let Some(done) = self.settled_commit(file, of).await? {
-            return Ok(done);
+        if found.is_ok() {
+            self.note_chain(file).await?;
+            if let Some(done) = self.settled_commit(file, of).await? {
+                return Ok(done);
+            }
+        } else if round(file, of)?.commit.is_some() {
+            // What was signed for one chain must not reach another one.
+            return Err(Error::Refused(found));
         }
         // Nothing of an earlier try can be executed any more.
         let sender = self.key.address();
-        let mut prepared = match terms {
-            Some(terms) => {
-                let plan = file.state.commit_plan(terms).expect("it is sealed");
-                plan.prepare(self.client, sender, &self.gas).await?
-            }
-            None => {
-                let plan = file.state.update_plan().expect("it is sealed");
-                plan.prepare(self.client, sender, &self.gas).await?
-            }
-        };
-        let rehearsal = self.rehearse(file, of, &prepared).await?;
-        prepared.report.extend(rehearsal);
-        let prepared = prepared.checked()?;
+        let prepared = self.plan_commit(file, of, terms, found).await?.checked()?;
         file.update(|state| {
             state.owner = Some(sender);
             state.terms = terms.or(state.terms);
@@ -263,60 +241,18 @@ impl Session<'_> {
         Ok(Done { executed: Some(executed), epoch, window: None, report: prepared.report })
     }
 
-    /// What can be known of the reveal before the commit.
-    async fn rehearse(
-        &self,
-        file: &StateFile,
-        of: RevealOf,
-        prepared: &Prepared,
-    ) -> Result<Report> {
-        let round = round(file, of)?;
-        let mut report = TypedUrl::from(round.weights_url.clone()).check(self.host.scope);
-        let dim = prepared.network.parameters.target_embedding_dim;
-        match &round.embedding {
-            Some(numbers) => report.extend(embedding::check(numbers, dim)),
-            None => report.push(
-                Finding::warning(Check::Embedding, "the embedding is not on file yet")
-                    .with_remedy("it is needed for the reveal"),
-            ),
-        }
-        let fingerprint = round.spent().key_fingerprint;
-        if file.state.spent.iter().any(|over| over.key_fingerprint == fingerprint) {
-            report.push(
-                Finding::error(Check::Key, "this key was used for other weights before")
-                    .with_remedy("prepare the weights again"),
-            );
-        }
-        report.extend(self.look_at_host(round).await);
-        Ok(report)
-    }
-
-    async fn look_at_host(&self, round: &Round) -> Report {
-        let Some(sealed) = round.sealed else { return Report::default() };
-        let url = round.weights_url.as_url();
-        let key = Some(&round.decryption_key);
-        remote::check(self.host.storage, url, &sealed, key, self.host.depth).await
-    }
-
-    /// A state file is for one chain and one owner.
+    /// Refuses a state file of another chain or owner.
     async fn check_chain(&self, file: &mut StateFile) -> Result<()> {
-        let chain = self.client.chain_id().await?;
-        let mut report = Report::from_iter(foreign_chain(&file.state, chain));
-        let sender = self.key.address();
-        if let Some(owner) = file.state.owner.filter(|owner| *owner != sender) {
-            report.push(
-                Finding::error(
-                    Check::Owner,
-                    format!("the model was committed by {owner}, the sender is {sender}"),
-                )
-                .with_remedy("soma wallet switch chooses the sender")
-                .with_failure("NotModelOwner"),
-            );
+        let found = self.check_ground(file).await?;
+        if !found.is_ok() {
+            return Err(Error::Refused(found));
         }
-        if !report.is_ok() {
-            return Err(Error::Refused(report));
-        }
+        self.note_chain(file).await
+    }
+
+    async fn note_chain(&self, file: &mut StateFile) -> Result<()> {
         if file.state.chain_id.is_none() {
+            let chain = self.client.chain_id().await?;
             file.update(|state| state.chain_id = Some(chain))?;
         }
         Ok(())

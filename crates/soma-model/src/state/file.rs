@@ -35,7 +35,7 @@ impl StateFile {
             file::create_private_folder(folder)?;
         }
         let lock = Lock::acquire_within(path, Duration::ZERO)?;
-        file::create(path, &to_json(&state), Access::Owner)?;
+        file::create(path, &state.to_json(), Access::Owner)?;
         let created = Self { path: path.to_owned(), state, _lock: lock };
         created.read_back()?;
         Ok(created)
@@ -67,7 +67,7 @@ impl StateFile {
     /// # Errors
     /// [`Error::File`]; the file then holds what it held before.
     pub fn save(&self) -> Result<()> {
-        file::replace(&self.path, &to_json(&self.state), Access::Owner)?;
+        file::replace(&self.path, &self.state.to_json(), Access::Owner)?;
         self.read_back()
     }
 
@@ -182,34 +182,40 @@ impl StateFolder {
     }
 }
 
+impl State {
+    /// The bytes of a state file.
+    pub(crate) fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        // Room enough that the buffer is not moved, which would leave copies behind.
+        let mut json = Zeroizing::new(Vec::with_capacity(256 << 10));
+        serde_json::to_writer_pretty(&mut *json, self).expect("a state has a JSON form");
+        json.push(b'\n');
+        json
+    }
+
+    /// Reads the bytes of a state file, or says what is wrong with them.
+    pub(crate) fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        #[derive(serde::Deserialize)]
+        struct Head {
+            format: String,
+        }
+        // The parser's own words could quote the file, so only the place is told.
+        let damaged = |e: serde_json::Error| {
+            format!("it is damaged at line {}, column {}", e.line(), e.column())
+        };
+        let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
+        if head.format != FORMAT {
+            let found = head.format;
+            return Err(format!("it has the format {found:?}, this program knows {FORMAT:?}"));
+        }
+        serde_json::from_slice(bytes).map_err(damaged)
+    }
+}
+
 /// Reads a state file; one that others may read is made private.
 fn read(path: &Path) -> Result<State> {
     let bytes = fs::read(path).map(Zeroizing::new).map_err(|source| io("read", path, source))?;
     file::tighten(path)?;
-    let fail = |reason: String| Error::State { path: path.to_owned(), reason };
-
-    #[derive(serde::Deserialize)]
-    struct Head {
-        format: String,
-    }
-    // The parser's own words could quote the file, so only the place is told.
-    let damaged = |e: serde_json::Error| {
-        fail(format!("it is damaged at line {}, column {}", e.line(), e.column()))
-    };
-    let head: Head = serde_json::from_slice(&bytes).map_err(damaged)?;
-    if head.format != FORMAT {
-        let known = format!("it has the format {:?}, this program knows {FORMAT:?}", head.format);
-        return Err(fail(known));
-    }
-    serde_json::from_slice(&bytes).map_err(damaged)
-}
-
-fn to_json(state: &State) -> Zeroizing<Vec<u8>> {
-    // Room enough that the buffer is not moved, which would leave copies behind.
-    let mut json = Zeroizing::new(Vec::with_capacity(256 << 10));
-    serde_json::to_writer_pretty(&mut *json, state).expect("a state has a JSON form");
-    json.push(b'\n');
-    json
+    State::from_json(&bytes).map_err(|reason| Error::State { path: path.to_owned(), reason })
 }
 
 fn io(action: &'static str, path: &Path, source: std::io::Error) -> Error {

@@ -454,9 +454,8 @@ fn preparation(
     out: Option<PathBuf>,
     embedding: Option<Embedding>,
 ) -> Preparation {
-    let sealed_file = out.unwrap_or_else(|| weights.with_extension("enc"));
     let embedding = embedding.map(|embedding| embedding.0);
-    Preparation { weights_file: weights, sealed_file, url: url.0, embedding }
+    Preparation { weights_file: weights, sealed_file: out, url: url.0, embedding, wallet: None }
 }
 
 async fn check_embedding(node: &Client, embedding: Option<&Embedding>) -> Result<()> {

@@ -137,9 +137,10 @@ impl Owner {
         fs::write(&weights_file, plain)?;
         Ok(Preparation {
             weights_file,
-            sealed_file: self.host.directory().join(&name),
+            sealed_file: Some(self.host.directory().join(&name)),
             url: format!("{}/{name}", self.host.url()).parse()?,
             embedding: Some(vec![0.5; usize::try_from(SMALL_EMBEDDING_DIM)?]),
+            wallet: None,
         })
     }
 

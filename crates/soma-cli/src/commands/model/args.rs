@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use soma_proto::{Amount, Commitment, ObjectId};
 use soma_wallet::Identity;
 
+use super::keys::{ExportStateArgs, ImportStateArgs, RecoverArgs};
 use super::prepared::PrepareArgs;
 use super::watch::WatchArgs;
 use crate::parse::{self, Embedding, Secret};
@@ -41,6 +42,9 @@ pub(super) enum ModelCommand {
     /// model after another; running it again is always safe.
     Resume(StateArgs),
     Watch(WatchArgs),
+    Recover(RecoverArgs),
+    ExportState(ExportStateArgs),
+    ImportState(ImportStateArgs),
     Info(InfoArgs),
     List(ListArgs),
     SetCommissionRate(SetCommissionRateArgs),
@@ -59,7 +63,7 @@ pub(super) enum ModelCommand {
 #[command(after_long_help = "\
 The short way:
   soma model prepare --weights-file weights.safetensors --embedding-file embedding.json \\
-      --weights-url https://storage.example.com/weights.enc
+      --weights-url https://storage.example.com/models/
   soma model commit --prepared --stake-amount 1 --commission-rate 1000
   soma model reveal --prepared --wait
 
@@ -103,6 +107,10 @@ pub(super) struct CommitArgs {
     /// Architecture of the model; asked from the network if left out.
     #[arg(long, value_name = "N")]
     pub(super) architecture_version: Option<u64>,
+    /// Wait until shortly before the end of the epoch: nobody who sees the hashes can
+    /// then commit to them in time.
+    #[arg(long)]
+    pub(super) late: bool,
     #[command(flatten)]
     pub(super) rehearsal: RehearsalArgs,
 }
@@ -176,8 +184,7 @@ pub(super) struct RevealArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "",
           value_parser = state_path,
           conflicts_with_all = ["model_id", "weights_url", "weights_checksum", "weights_size",
-                                "weights_file", "decryption_key", "decryption_key_file",
-                                "embedding", "embedding_file"])]
+                                "weights_file", "decryption_key", "decryption_key_file"])]
     pub(super) prepared: Option<PathBuf>,
     /// Where the encrypted weights are.
     #[arg(long, value_name = "URL", required_unless_present = "prepared")]
@@ -243,6 +250,10 @@ pub(super) struct UpdateCommitArgs {
     #[arg(long, value_name = "HEX32", value_parser = parse::hash,
           required_unless_present = "prepared")]
     pub(super) weights_commitment: Option<Commitment>,
+    /// Wait until shortly before the end of the epoch: nobody who sees the hashes can
+    /// then commit to them in time.
+    #[arg(long)]
+    pub(super) late: bool,
     #[command(flatten)]
     pub(super) rehearsal: RehearsalArgs,
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod download;
+mod keys;
 mod prepared;
 mod show;
 mod steps;
@@ -46,6 +47,18 @@ pub(crate) fn run(args: ModelArgs, context: &Context) -> Result<()> {
             }
             ModelCommand::Resume(args) => prepared::resume(&args, flags, context).await,
             ModelCommand::Watch(args) => watch::run(args, flags, context).await,
+            ModelCommand::Recover(args) => {
+                only_reads()?;
+                keys::recover(&args, context).await
+            }
+            ModelCommand::ExportState(args) => {
+                only_reads()?;
+                keys::export_state(&args, context)
+            }
+            ModelCommand::ImportState(args) => {
+                only_reads()?;
+                keys::import_state(&args, context)
+            }
             ModelCommand::Info(args) => {
                 only_reads()?;
                 show::info(&args, context).await

@@ -11,9 +11,9 @@ use soma_model::state::Terms;
 use soma_model::{
     CommitTimes, Depth, Done, Event, Finding, Host, Measured, Next, Preparation, RevealOf, Scope,
     Session, Severity, Standing, State, StateFile, StateFolder, Status, TypedUrl, close_update,
-    embedding, remote,
+    companion, embedding, remote,
 };
-use soma_proto::ObjectId;
+use soma_proto::{KeyPair, ObjectId};
 use soma_storage::Storage;
 
 use super::args::{CheckArgs, CommitArgs, RevealArgs, StateArgs, UpdateCommitArgs};
@@ -30,22 +30,27 @@ use crate::transact::{Outcome, Sender, TransactionArgs, Wrapped};
 /// The key, the ids and the URL are written to a state file, readable by you alone
 /// and synced to the disk, before anything is encrypted. `soma model commit
 /// --prepared` and `soma model reveal --prepared` take everything from there.
+///
+/// In a folder the weights get a random name, and their key is made from this name
+/// and the wallet's key. If this machine is lost, the recovery phrase and the host are
+/// enough: `soma model recover` finds the rest.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   soma model prepare --weights-file weights.safetensors --embedding-file embedding.json \\
-      --weights-url https://storage.example.com/weights.enc
+      --weights-url https://storage.example.com/models/
   soma model prepare --update --weights-file new.safetensors \\
-      --weights-url https://storage.example.com/new.enc")]
+      --weights-url https://storage.example.com/models/")]
 pub(super) struct PrepareArgs {
     /// The plain weights: a safetensors file.
     #[arg(long, value_name = "FILE")]
     weights_file: PathBuf,
-    /// Where the encrypted weights will be served.
+    /// Where the encrypted weights will be served: a folder, ending in `/`, in which
+    /// they get a name that nobody can guess; or a URL of their own.
     #[arg(long, value_name = "URL")]
     weights_url: String,
-    /// Where to put the encrypted weights; beside the plain ones, ending in `.enc`,
-    /// if left out.
+    /// Where to put the encrypted weights; beside the plain ones, under their name in
+    /// the folder or ending in `.enc`, if left out.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// A file with the embedding: a JSON list, one number a line, comma-separated
@@ -61,6 +66,10 @@ pub(super) struct PrepareArgs {
     /// file, or of the newest one.
     #[arg(long)]
     update: bool,
+    /// Draw the key at random instead of making it from the wallet's key. It is then
+    /// in the state file and nowhere else. Always so for a URL of their own.
+    #[arg(long)]
+    random_key: bool,
     /// Replace an existing encrypted file.
     #[arg(long)]
     force: bool,
@@ -79,7 +88,7 @@ pub(super) async fn prepare(args: PrepareArgs, context: &Context) -> Result<()> 
     if let Some(numbers) = &numbers {
         check_embedding(numbers, context).await?;
     }
-    let sealed_file = args.out.unwrap_or_else(|| args.weights_file.with_extension("enc"));
+    let wallet = wallet_for(&url, args.random_key, context)?;
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let size = args.weights_file.metadata().map_or(0, |metadata| metadata.len());
     let progress = Progress::bytes("encrypting", size);
@@ -90,8 +99,13 @@ pub(super) async fn prepare(args: PrepareArgs, context: &Context) -> Result<()> 
     for finding in url.check(Scope::Local).findings {
         tell(&finding, context);
     }
-    let preparation =
-        Preparation { weights_file: args.weights_file, sealed_file, url, embedding: numbers };
+    let preparation = Preparation {
+        weights_file: args.weights_file,
+        sealed_file: args.out,
+        url,
+        embedding: numbers,
+        wallet,
+    };
     let folder = folder(context)?;
     let (file, of) = if args.update {
         let mut file = StateFile::open(&args.state.map_or_else(|| folder.newest(), Ok)?)?;
@@ -109,6 +123,22 @@ pub(super) async fn prepare(args: PrepareArgs, context: &Context) -> Result<()> 
     context.out.print(&PrepareReport::new(&file, of))
 }
 
+/// The key that the weights' key is made from, where the phrase is to be enough.
+fn wallet_for(url: &TypedUrl, random: bool, context: &Context) -> Result<Option<KeyPair>> {
+    if random || !url.is_folder() {
+        if !random {
+            context.out.note(
+                "The key is random, since the object's name is yours; in a folder (a URL that \
+                 ends in /) the recovery phrase could give it again",
+            );
+        }
+        return Ok(None);
+    }
+    let wallet = context.wallet()?;
+    let address = wallet.resolve(None)?;
+    Ok(Some(wallet.keystore().key(&address)?.clone()))
+}
+
 /// `soma model commit --prepared`.
 pub(super) async fn commit(
     args: CommitArgs,
@@ -120,6 +150,9 @@ pub(super) async fn commit(
     let terms =
         Terms { stake_amount: args.stake_amount.shannons(), commission_rate: args.commission_rate };
     let desk = Desk::new(depth(args.rehearsal.verify_url), context).await?;
+    if args.late {
+        steps::wait_until_late(&desk.sender, context).await?;
+    }
     if !flags.sends()? {
         let plan = file.state.commit_plan(terms).ok_or_else(unsealed)?;
         let sender = &desk.sender;
@@ -142,6 +175,9 @@ pub(super) async fn update_commit(
     let mut file = open(args.prepared.as_deref(), context)?;
     set_embedding(&mut file, RevealOf::Update, args.rehearsal.embedding_file.as_deref())?;
     let desk = Desk::new(depth(args.rehearsal.verify_url), context).await?;
+    if args.late {
+        steps::wait_until_late(&desk.sender, context).await?;
+    }
     if !flags.sends()? {
         let plan = file.state.update_plan().ok_or_else(unsealed)?;
         let sender = &desk.sender;
@@ -163,6 +199,10 @@ pub(super) async fn reveal(
     context: &Context,
 ) -> Result<()> {
     let mut file = open(args.prepared.as_deref(), context)?;
+    set_embedding(&mut file, of, args.embedding_file.as_deref())?;
+    if let Some(embedding) = args.embedding {
+        put_embedding(&mut file, of, embedding.0)?;
+    }
     let desk = Desk::new(depth(args.verify_url), context).await?;
     if !flags.sends()? {
         let plan = file.state.reveal_plan(of).ok_or_else(unsealed)?;
@@ -388,7 +428,10 @@ async fn check_embedding(numbers: &[f32], context: &Context) -> Result<()> {
 
 fn set_embedding(file: &mut StateFile, of: RevealOf, argument: Option<&str>) -> Result<()> {
     let Some(argument) = argument else { return Ok(()) };
-    let numbers = embedding::read(argument, io::stdin())?;
+    put_embedding(file, of, embedding::read(argument, io::stdin())?)
+}
+
+fn put_embedding(file: &mut StateFile, of: RevealOf, numbers: Vec<f32>) -> Result<()> {
     file.update(|state| {
         if let Some(round) = state.round_mut(of) {
             round.embedding = Some(numbers);
@@ -415,6 +458,11 @@ struct PrepareReport {
     weights_commitment: String,
     weights_size: u64,
     sealed_file: PathBuf,
+    /// The state for a recovery, encrypted, to be stored beside the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    companion_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    companion_url: Option<String>,
     state_file: PathBuf,
     embedding_dim: Option<usize>,
     #[serde(skip)]
@@ -426,6 +474,9 @@ impl PrepareReport {
         let state = &file.state;
         let round = state.round(of).expect("it was just prepared");
         let sealed = round.sealed.expect("it was just sealed");
+        let companion_file = companion::path(&round.sealed_file);
+        let companion_file = companion_file.is_file().then_some(companion_file);
+        let companion_url = companion::url(round.weights_url.as_url()).to_string();
         Self {
             model_id: state.model_id,
             staking_pool_id: state.staking_pool_id,
@@ -434,6 +485,8 @@ impl PrepareReport {
             weights_commitment: sealed.commitment.to_hex(),
             weights_size: sealed.size,
             sealed_file: round.sealed_file.clone(),
+            companion_url: companion_file.is_some().then_some(companion_url),
+            companion_file,
             state_file: file.path().to_owned(),
             embedding_dim: round.embedding.as_ref().map(Vec::len),
             of,
@@ -453,7 +506,17 @@ impl Report for PrepareReport {
             ("encrypted file", self.sealed_file.display().to_string()),
             ("state file", self.state_file.display().to_string()),
         ]);
-        page.line("The state file holds the key. Next: serve the encrypted file at the URL, then");
+        if let Some((file, url)) = self.companion_file.as_ref().zip(self.companion_url.as_ref()) {
+            page.fields(&[
+                ("state, encrypted", file.display().to_string()),
+                ("to be served at", url.clone()),
+            ]);
+            page.line("The state file holds the key. Next: serve both encrypted files at their URLs, then");
+        } else {
+            page.line(
+                "The state file holds the key. Next: serve the encrypted file at the URL, then",
+            );
+        }
         page.line(match self.of {
             RevealOf::Registration => "  soma model commit --prepared --stake-amount <SOMA>",
             RevealOf::Update => "  soma model update-commit --prepared",

@@ -44,6 +44,9 @@ pub(super) async fn commit(
     }
 
     let sender = Sender::active(context).await?;
+    if args.late {
+        wait_until_late(&sender, context).await?;
+    }
     let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
     let clock = prepared.network.clock;
     let outcome = sender.run_step(prepared, flags, context).await?;
@@ -85,6 +88,9 @@ pub(super) async fn update_commit(
         _ => return prepared::update_commit(args, flags, context).await,
     };
     let sender = Sender::active(context).await?;
+    if args.late {
+        wait_until_late(&sender, context).await?;
+    }
     let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
     let clock = prepared.network.clock;
     let outcome = sender.run_step(prepared, flags, context).await?;
@@ -156,6 +162,19 @@ async fn run_reveal(
     let gas = sender.gas(flags);
     let prepared = plan.prepare(&sender.client, &host, sender.address, &gas).await?;
     sender.run_step(prepared, flags, context).await
+}
+
+/// Waits for the last part of the epoch, and says so once.
+pub(super) async fn wait_until_late(sender: &Sender, context: &Context) -> Result<()> {
+    let mut told = None;
+    let tell = |late_ms| {
+        if told != Some(late_ms) {
+            told = Some(late_ms);
+            let at = format::local_time(late_ms);
+            context.out.note(&format!("Waiting for the end of the epoch, until {at}"));
+        }
+    };
+    Ok(soma_model::wait_until_late(&sender.client, tell).await?)
 }
 
 /// Where strangers fetch the weights from, seen from the sender's network.

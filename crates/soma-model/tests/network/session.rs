@@ -4,125 +4,16 @@
 //! that point; the network keeps what had reached it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use soma_crypto::Options;
-use soma_localnet::{LocalNet, LocalNetConfig, account_keys};
-use soma_model::state::{Sent, Terms};
-use soma_model::{
-    Check, CommitPlan, Depth, Error, Event, Gas, Host, Preparation, Report, RevealOf, Scope,
-    Session, Stage, Standing, StateFile, StateFolder, close_update,
-};
+use soma_localnet::account_keys;
+use soma_model::state::Sent;
+use soma_model::{Check, CommitPlan, Error, Event, Gas, RevealOf, Stage, Standing, close_update};
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{KeyPair, TransactionData, TransactionKind};
-use soma_rpc::Client;
-use soma_storage::{AddressPolicy, RetryPolicy, Storage};
 
-const STAKE: u64 = 1_000_000_000;
-const TERMS: Terms = Terms { stake_amount: STAKE, commission_rate: 500 };
-const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A network, an owner with money, and a folder.
-struct World {
-    network: LocalNet,
-    client: Client,
-    storage: Storage,
-    owner: KeyPair,
-    folder: tempfile::TempDir,
-}
-
-impl World {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = LocalNetConfig::new()
-            .with_free_ports()
-            .with_epoch_duration_ms(86_400_000)
-            .with_embedding_dim(3)
-            .with_files_dir(folder.path().join("served"));
-        let network = LocalNet::start(config).await.unwrap();
-        let client = Client::new(network.rpc_url().unwrap()).unwrap();
-        let storage = Storage::new(AddressPolicy::Any).unwrap().with_retry(RetryPolicy::NEVER);
-        let [owner, ..] = account_keys();
-        Self { network, client, storage, owner, folder }
-    }
-
-    fn session(&self) -> Session<'_> {
-        Session {
-            client: &self.client,
-            key: &self.owner,
-            host: Host { storage: &self.storage, scope: Scope::Local, depth: Depth::Everything },
-            gas: Gas::Automatic,
-            timeout: TIMEOUT,
-        }
-    }
-
-    fn states(&self) -> StateFolder {
-        StateFolder::new(self.folder.path().join("models"))
-    }
-
-    fn preparation(&self, name: &str) -> Preparation {
-        let json = br#"{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#;
-        let mut plain = (json.len() as u64).to_le_bytes().to_vec();
-        plain.extend(json);
-        plain.extend([1, 2, 3, 4]);
-        let weights_file = self.folder.path().join("weights.safetensors");
-        fs::write(&weights_file, plain).unwrap();
-        Preparation {
-            weights_file,
-            sealed_file: self.served(name),
-            url: format!("{}/{name}", self.network.files_url().unwrap()).parse().unwrap(),
-            embedding: Some(vec![0.5, -0.25, 1.0]),
-        }
-    }
-
-    fn served(&self, name: &str) -> PathBuf {
-        self.folder.path().join("served").join(name)
-    }
-
-    fn prepared(&self, name: &str) -> StateFile {
-        self.preparation(name).run(&self.states(), None, &Options::new()).unwrap()
-    }
-
-    async fn balance(&self) -> u64 {
-        self.client.balance(&self.owner.address()).await.unwrap()
-    }
-
-    async fn status(&self, file: &StateFile) -> ModelStatus {
-        Standing::ask(&self.client, &file.state.model_id).await.unwrap().status
-    }
-
-    async fn next_epoch(&self) {
-        self.network.advance_epoch().await.unwrap();
-    }
-}
-
-/// The file as it was before the answer to its last transaction came.
-fn forget_epoch(file: &mut StateFile, of: RevealOf) {
-    file.update(|state| {
-        let round = state.round_mut(of).unwrap();
-        let last = round.reveal.as_mut().or(round.commit.as_mut());
-        last.unwrap().epoch = None;
-    })
-    .unwrap();
-}
-
-fn reopen(file: StateFile) -> StateFile {
-    let path = file.path().to_owned();
-    drop(file);
-    StateFile::open(&path).unwrap()
-}
-
-fn refusal(error: Error) -> Report {
-    match error {
-        Error::Refused(report) => report,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn written(path: &Path) -> String {
-    fs::read_to_string(path).unwrap()
-}
+use crate::world::{STAKE, TERMS, TIMEOUT, World, forget_epoch, refusal, reopen, written};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registration_and_an_update() {

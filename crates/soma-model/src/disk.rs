@@ -1,0 +1,36 @@
+//! Room for what is about to be written.
+
+use std::path::Path;
+
+use crate::{Check, Finding};
+
+/// Bytes that stay free beside a file: for state files, which are replaced by
+/// writing another one first.
+const RESERVE: u64 = 16 << 20;
+
+/// Whether there is room for a file of `size` bytes at `path`; nothing to say
+/// where the system does not tell.
+pub(crate) fn check(path: &Path, size: u64) -> Option<Finding> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let free = free(folder)?;
+    let needed = size.saturating_add(RESERVE);
+    (free < needed).then(|| {
+        Finding::error(
+            Check::Disk,
+            format!("{needed} bytes are needed in {}, {free} are free", folder.display()),
+        )
+        .with_remedy("make room, or name another place for the file")
+    })
+}
+
+#[cfg(unix)]
+fn free(folder: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<u64> {
+    None
+}

@@ -1,0 +1,297 @@
+//! Every check before money moves: what it says, and what it says to do.
+
+use std::fs::{self, File};
+
+use soma_crypto::Options;
+use soma_localnet::account_keys;
+use soma_model::state::Terms;
+use soma_model::{
+    Check, CommitPlan, Error, Finding, Gas, Host, Network, Preparation, Report, RevealOf, Scope,
+    Session, Severity, StateFile, embedding,
+};
+use soma_proto::{CheckpointDigest, Commitment, DecryptionKey, KeyPair, ObjectId};
+
+use crate::world::{Fault, STAKE, TERMS, World, bad_host, refusal};
+
+/// The finding of a check, with these words in its message and in its remedy.
+#[track_caller]
+fn expect(report: &Report, severity: Severity, check: Check, message: &str, remedy: &str) {
+    let told = |finding: &&Finding| {
+        finding.severity == severity
+            && finding.check == check
+            && finding.message.contains(message)
+            && finding.remedy.as_deref().unwrap_or_default().contains(remedy)
+    };
+    let found = report.findings.iter().filter(told).count();
+    assert_eq!(found, 1, "{check}: {message:?} ({remedy:?}) in {report:#?}");
+}
+
+/// A state that is in order, changed.
+fn spoiled(world: &World, name: &str, spoil: impl FnOnce(&mut soma_model::State)) -> StateFile {
+    let mut file = world.prepared(name);
+    file.update(spoil).unwrap();
+    file
+}
+
+async fn check(world: &World, file: &StateFile) -> Report {
+    world.session().check(file).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_to_say_of_what_is_in_order() {
+    let world = World::new().await;
+    let mut file = world.prepared("good.enc");
+    assert_eq!(check(&world, &file).await, Report::default());
+    world.session().commit(&mut file, TERMS).await.unwrap();
+    world.next_epoch().await;
+    assert_eq!(check(&world, &file).await, Report::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_terms() {
+    use Severity::{Error, Warning};
+    let world = World::new().await;
+    let commit = async |session: Session<'_>, terms: Terms| {
+        let mut file = world.prepared(&format!("{}-{}", terms.stake_amount, terms.commission_rate));
+        refusal(session.commit(&mut file, terms).await.unwrap_err())
+    };
+
+    let rate = commit(world.session(), Terms { commission_rate: 10_001, ..TERMS }).await;
+    expect(&rate, Error, Check::Commission, "100.01 %", "500 is 5 %");
+    let stake = commit(world.session(), Terms { stake_amount: STAKE - 1, ..TERMS }).await;
+    expect(&stake, Error, Check::Stake, "below the minimum of 1000000000", "--stake-amount");
+    let poor = KeyPair::from_bytes([9; 32]);
+    let coins = commit(Session { key: &poor, ..world.session() }, TERMS).await;
+    expect(&coins, Error, Check::Coins, "are missing", "faucet");
+    let named = Gas::Coins(vec![ObjectId::new([7; 32])]);
+    let coins = commit(Session { gas: named, ..world.session() }, TERMS).await;
+    expect(&coins, Error, Check::Coins, "not a coin of the sender", "soma objects gas");
+
+    // One that is high is let through, with a word.
+    let mut file = world.prepared("high.enc");
+    let terms = Terms { commission_rate: 5_001, ..TERMS };
+    let done = world.session().commit(&mut file, terms).await.unwrap();
+    expect(&done.report, Warning, Check::Commission, "more than half", "500 is 5 %");
+
+    // Too late in the epoch, by the clock of this machine.
+    let mut network = Network::ask(&world.client).await.unwrap();
+    let late_ms = network.late_ms();
+    assert!(network.now_ms < late_ms, "it has just begun");
+    network.now_ms = late_ms;
+    let plan = CommitPlan::new(Commitment::ZERO, Commitment::of("w"), STAKE);
+    let report = plan.check(&network, None, None);
+    expect(&report, Warning, Check::Window, "the reveal to epoch 2", "--late");
+    // The clocks.
+    let finding = network.check_clock(Some(network.now_ms + 60_000)).unwrap();
+    expect(&Report::from_iter([finding]), Warning, Check::Clock, "60 s behind", "timedatectl");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_chain_and_owner() {
+    use Severity::Error;
+    let world = World::new().await;
+    let mut first = world.prepared("first.enc");
+    world.session().commit(&mut first, TERMS).await.unwrap();
+    let (model, pool) = (first.state.model_id, first.state.staking_pool_id);
+
+    let taken = spoiled(&world, "a.enc", |state| state.model_id = model);
+    expect(&check(&world, &taken).await, Error, Check::ModelId, "in use by", "new-id");
+    let taken = spoiled(&world, "b.enc", |state| state.staking_pool_id = pool);
+    expect(&check(&world, &taken).await, Error, Check::PoolId, "in use by model", "new-id");
+    let other = CheckpointDigest::new([7; 32]);
+    let foreign = spoiled(&world, "c.enc", |state| state.chain_id = Some(other));
+    let report = check(&world, &foreign).await;
+    expect(&report, Error, Check::Chain, &other.to_string(), "choose the environment");
+    let [_, stranger, ..] = account_keys();
+    let foreign = spoiled(&world, "d.enc", |state| state.owner = Some(stranger.address()));
+    expect(&check(&world, &foreign).await, Error, Check::Owner, "the sender is", "wallet switch");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_host() {
+    use Severity::{Error, Warning};
+    let world = World::new().await;
+    let file = world.prepared("one.enc");
+    fs::remove_file(world.served("one.enc")).unwrap();
+    expect(&check(&world, &file).await, Error, Check::Host, "answered with 404", "upload");
+
+    for (fault, message, remedy) in [
+        (Fault::Closed, "answered with 403", "public"),
+        (Fault::NoRanges, "does not serve byte ranges", "range"),
+        (Fault::LastByte, "hashes to", "upload the encrypted file again"),
+        (Fault::LongAndNoRanges, "bytes, expected", "upload the right file"),
+    ] {
+        let name = format!("{message}.enc").replace(' ', "-");
+        let file = world.prepared(&name);
+        let host = bad_host(fs::read(world.served(&name)).unwrap(), fault);
+        let path = file.path().to_owned();
+        drop(file);
+        let mut file = StateFile::open(&path).unwrap();
+        file.update(|state| state.registration.weights_url = format!("{host}/w").parse().unwrap())
+            .unwrap();
+        expect(&check(&world, &file).await, Error, Check::Host, message, remedy);
+    }
+
+    // Seen from a public network.
+    let file = world.prepared("public.enc");
+    let host = Host { scope: Scope::Public, ..world.session().host };
+    let report = Session { host, ..world.session() }.check(&file).await.unwrap();
+    expect(&report, Error, Check::Url, "plain http", "https");
+    expect(&report, Warning, Check::ObjectName, "can be guessed", "ending in /");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_and_the_embedding() {
+    use Severity::{Error, Warning};
+    let world = World::new().await;
+    let key = DecryptionKey::new([6; 32]);
+    let other = spoiled(&world, "a.enc", |state| state.registration.decryption_key = key);
+    let report = check(&world, &other).await;
+    expect(&report, Error, Check::Key, "does not open", "the key that encrypted this file");
+
+    for (numbers, message, remedy) in [
+        (vec![0.5], "wants 3 numbers, the embedding has 1", "compute_loss"),
+        (vec![0.5, f32::INFINITY, 1.0], "number 2 is inf", "compute_loss"),
+        (vec![0.0; 3], "all numbers are zero", "never chosen"),
+    ] {
+        let name = format!("{message}.enc").replace([' ', ','], "-");
+        let file = spoiled(&world, &name, |state| state.registration.embedding = Some(numbers));
+        expect(&check(&world, &file).await, Error, Check::Embedding, message, remedy);
+    }
+    let file = spoiled(&world, "none.enc", |state| state.registration.embedding = None);
+    let report = check(&world, &file).await;
+    expect(&report, Warning, Check::Embedding, "not on file", "needed for the reveal");
+    assert!(!embedding::check(&[], 3).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_used_before() {
+    let world = World::new().await;
+    let mut first = world.prepared("first.enc");
+    world.session().commit(&mut first, TERMS).await.unwrap();
+    world.next_epoch().await;
+    world.session().reveal(&mut first, RevealOf::Registration).await.unwrap();
+    let key = first.state.registration.decryption_key.clone();
+    let (model, first_path) = (first.state.model_id.to_string(), first.path().to_owned());
+
+    // Other weights under the same key.
+    let second = spoiled(&world, "second.enc", |state| state.registration.decryption_key = key);
+    let report = check(&world, &second).await;
+    let place = first_path.display().to_string();
+    expect(&report, Severity::Error, Check::Key, &place, "prepare the weights again");
+
+    // The first state is gone, but the key was revealed.
+    drop(first);
+    fs::remove_file(first_path).unwrap();
+    let report = check(&world, &second).await;
+    expect(&report, Severity::Error, Check::Key, "everybody knows the key", "prepare");
+    assert!(report.to_string().contains(&model), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_window_of_a_reveal() {
+    let world = World::new().await;
+    let mut file = world.prepared("one.enc");
+    world.session().commit(&mut file, TERMS).await.unwrap();
+    let early = check(&world, &file).await;
+    expect(&early, Severity::Error, Check::Window, "into epoch 1, from about", "--wait");
+    world.next_epoch().await;
+    let network = Network::ask(&world.client).await.unwrap();
+    let standing = soma_model::Standing::ask(&world.client, &file.state.model_id).await.unwrap();
+    let plan = file.state.reveal_plan(RevealOf::Registration).unwrap();
+    let now_ms = network.clock.start_timestamp_ms + network.clock.duration_ms - 1_000;
+    let short = Network { now_ms, ..network };
+    let report = plan.check(&short, Some(&standing), world.owner.address(), Scope::Local);
+    expect(&report, Severity::Warning, Check::Window, "closes at about", "now");
+    world.next_epoch().await;
+    let missed = check(&world, &file).await;
+    expect(&missed, Severity::Error, Check::Status, "inactive", "a new model id");
+}
+
+#[test]
+fn a_disk_that_is_too_full() {
+    let folder = tempfile::tempdir().unwrap();
+    // More than any disk has free, and takes no room itself.
+    let data = 8_u64 << 40;
+    let json = format!(r#"{{"w":{{"dtype":"U8","shape":[{data}],"data_offsets":[0,{data}]}}}}"#);
+    let weights_file = folder.path().join("large.safetensors");
+    let mut head = (json.len() as u64).to_le_bytes().to_vec();
+    head.extend(json.as_bytes());
+    fs::write(&weights_file, &head).unwrap();
+    let file = File::options().write(true).open(&weights_file).unwrap();
+    file.set_len(head.len() as u64 + data).unwrap();
+    let preparation = Preparation {
+        weights_file,
+        sealed_file: None,
+        url: "http://127.0.0.1/".parse().unwrap(),
+        embedding: None,
+        wallet: None,
+    };
+    let states = soma_model::StateFolder::new(folder.path().join("models"));
+    let report = match preparation.run(&states, None, &Options::new()) {
+        Err(Error::Refused(report)) => report,
+        other => panic!("{other:?}"),
+    };
+    expect(&report, Severity::Error, Check::Disk, "are needed in", "make room");
+    assert!(states.read().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_at_once_is_one_report() {
+    let world = World::new().await;
+    let mut taken = world.prepared("taken.enc");
+    world.session().commit(&mut taken, TERMS).await.unwrap();
+
+    let mut file = world.prepared("bad.enc");
+    let host = bad_host(fs::read(world.served("bad.enc")).unwrap(), Fault::LongAndNoRanges);
+    let [_, stranger, ..] = account_keys();
+    file.update(|state| {
+        state.chain_id = Some(CheckpointDigest::new([7; 32]));
+        state.owner = Some(stranger.address());
+        state.model_id = taken.state.model_id;
+        state.staking_pool_id = taken.state.staking_pool_id;
+        let round = &mut state.registration;
+        round.weights_url = format!("{host}/w?sig=1#part").parse().unwrap();
+        round.decryption_key = taken.state.registration.decryption_key.clone();
+        round.embedding = Some(vec![0.0]);
+    })
+    .unwrap();
+    let poor = KeyPair::from_bytes([9; 32]);
+    let host = Host { scope: Scope::Public, ..world.session().host };
+    let session = Session { key: &poor, host, ..world.session() };
+    let terms = Terms { stake_amount: 1, commission_rate: 10_001 };
+    let report = refusal(session.commit(&mut file, terms).await.unwrap_err());
+
+    let of = |severity| {
+        let findings = report.findings.iter().filter(|finding| finding.severity == severity);
+        findings.map(|finding| finding.check).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of(Severity::Error),
+        [
+            Check::Chain,
+            Check::Owner,
+            Check::Url,       // signed
+            Check::Url,       // plain http
+            Check::Embedding, // length
+            Check::Embedding, // all zero
+            Check::Key,       // used before
+            Check::Host,      // size
+            Check::Host,      // ranges
+            Check::Commission,
+            Check::Stake,
+            Check::ModelId,
+            Check::PoolId,
+            Check::Coins,
+        ],
+        "{report:#?}"
+    );
+    assert_eq!(of(Severity::Warning), [Check::Url, Check::ObjectName], "{report:#?}");
+    // One line for each, and none without a word on what to do.
+    let text = report.to_string();
+    assert_eq!(text.lines().count(), 14, "{text}");
+    for finding in &report.findings {
+        assert!(finding.remedy.is_some(), "{finding:?}");
+    }
+    assert!(taken.state.registration.commit.is_some() && file.state.registration.commit.is_none());
+}
