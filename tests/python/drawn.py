@@ -19,15 +19,39 @@ u64 = st.integers(0, 2**64 - 1)
 amounts = st.one_of(st.none(), u64)
 floats = st.floats(width=32, allow_nan=False)
 embeddings = st.lists(floats, min_size=1, max_size=40)
-urls = st.sampled_from(
-    [
-        "https://example.com",
-        "HTTPS://Example.com:443/a/../w.bin",
-        "http://127.0.0.1:9200/weights.enc",
-        "https://bücher.example/ä b?x=1#f",
-        "https://example.com/a%20b/./c",
-    ]
+
+
+def text(alphabet, most):
+    return st.text(alphabet, max_size=most)
+
+
+# URLs in every spelling that an owner may type, with the corners of the URL standard.
+labels = st.text("abcXYZ019äéñαд", min_size=1, max_size=8)
+hosts = st.one_of(
+    st.lists(labels, min_size=2, max_size=3).map(lambda parts: ".".join(parts) + ".Example"),
+    st.ip_addresses(v=4).map(str),
+    st.integers(0, 2**32 - 1).map(hex),
+    st.ip_addresses(v=6).map(lambda address: f"[{address.exploded.upper()}]"),
 )
+ports = st.one_of(
+    st.sampled_from(["", ":", ":80", ":443", ":0443"]), st.integers(0, 65535).map(":{}".format)
+)
+segments = st.one_of(
+    st.sampled_from([".", "..", "%2e", "%2E%2e", "", "%zz", "a%20b", "\\", "weights.enc"]),
+    text("aZ09-._~!$&'()*+,;=:@|^`{}[]\"<> %äß∂\t", 8),
+)
+paths = st.lists(segments, max_size=5).map(lambda parts: "".join("/" + one for one in parts))
+queries = st.one_of(st.just(""), text("aB1 '\"<>#?/=&%äß", 8).map("?{}".format))
+fragments = st.one_of(st.just(""), text("aB1 `\"<>?/%ä", 8).map("#{}".format))
+urls = st.tuples(
+    st.sampled_from(["https://", "http://", "HTTPS://", "hTTp:\\\\", "https:"]),
+    st.sampled_from(["", "", "me@", "me:p@ss@"]),
+    hosts,
+    ports,
+    paths,
+    queries,
+    fragments,
+).map("".join)
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
