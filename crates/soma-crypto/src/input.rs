@@ -148,6 +148,11 @@ impl InputFile {
         self.len == 0
     }
 
+    /// When the file was last written, as it was when it was opened.
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
     /// The name errors use.
     pub fn name(&self) -> &str {
         &self.name

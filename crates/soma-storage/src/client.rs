@@ -1,7 +1,7 @@
 //! One HTTP client with our manners: no redirects, no surprises in errors.
 
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long nothing may move before a transfer counts as dead. Stores that
 /// assemble a large object need tens of seconds before they answer.
 const STALL_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How often progress is told.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Characters of an error answer that are kept: enough for a store's code and message.
 const KEPT_OF_BODY: usize = 300;
@@ -87,6 +90,36 @@ impl Storage {
         let client = if is_loopback(url) { &self.direct } else { &self.outward };
         let identity = header::HeaderValue::from_static("identity");
         Ok(client.request(method, url.clone()).header(header::ACCEPT_ENCODING, identity))
+    }
+
+    /// Sends a request with a body, for as long as it moves. `moved` tells how
+    /// many bytes of it have gone, and `progress` hears of that.
+    pub(crate) async fn send_body(
+        &self,
+        method: &'static str,
+        url: &Url,
+        request: RequestBuilder,
+        moved: impl Fn() -> u64,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Response> {
+        let mut response = std::pin::pin!(request.send());
+        let mut tick = tokio::time::interval(TICK);
+        let (mut last, mut since) = (moved(), Instant::now());
+        loop {
+            tokio::select! {
+                answered = &mut response => {
+                    return answered.map_err(|error| transfer_error(method, url, moved(), error));
+                }
+                _ = tick.tick() => {}
+            }
+            let now = moved();
+            progress(now);
+            if now != last {
+                (last, since) = (now, Instant::now());
+            } else if since.elapsed() > self.stall_timeout {
+                return Err(Error::Timeout { method, url: redacted(url), at: now });
+            }
+        }
     }
 
     /// Sends a request without body and waits for the headers of the answer.
@@ -180,6 +213,8 @@ pub(crate) fn location(base: &Url, headers: &HeaderMap) -> Option<String> {
 fn base(policy: AddressPolicy) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
+        // Parts that go side by side must not share one connection.
+        .http1_only()
         .connect_timeout(CONNECT_TIMEOUT)
         .user_agent(concat!("soma/", env!("CARGO_PKG_VERSION")));
     match policy {

@@ -32,6 +32,35 @@ pub enum Error {
         /// The address it has.
         address: IpAddr,
     },
+    /// A destination that cannot be used.
+    #[error("cannot upload to {text}: {reason}")]
+    Destination {
+        /// The destination, without what may be secret.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Parts too small for the file, or larger than stores take; in bytes.
+    #[error("parts of {found} bytes will not do: this file needs {least} to {most}")]
+    PartSize {
+        /// The size asked for.
+        found: u64,
+        /// The smallest that stores take for this file.
+        least: u64,
+        /// The largest that stores take.
+        most: u64,
+    },
+    /// Not enough memory allowed for a single part; in bytes.
+    #[error("{given} bytes of memory are too few for these parts: {least} are needed")]
+    Memory {
+        /// The memory allowed.
+        given: u64,
+        /// The memory needed.
+        least: u64,
+    },
+    /// A cloud was asked without credentials.
+    #[error("no credentials for this store")]
+    NoCredentials,
     /// Another process is downloading to the same place.
     #[error("{} is being written by another download", path.display())]
     Busy {
@@ -66,6 +95,12 @@ pub enum Error {
         /// The new place, redacted, or a question mark.
         location: String,
     },
+    /// Anybody can see the names of the objects, so they are no secret.
+    #[error("{url} lists the names of its objects to anybody")]
+    Listed {
+        /// The list's URL, redacted.
+        url: String,
+    },
     /// A ranged request got the whole object, or another part of it.
     #[error("{url} does not serve byte ranges: {reason}")]
     NoRanges {
@@ -93,6 +128,19 @@ pub enum Error {
         expected: Digest,
         /// The digest of what came.
         found: Digest,
+    },
+
+    /// A store that fails in its own words.
+    #[error("cannot {action} {store}: {reason}")]
+    Store {
+        /// What was tried, for example `begin an upload to`.
+        action: &'static str,
+        /// The destination, without what may be secret.
+        store: String,
+        /// The reason.
+        reason: String,
+        /// Whether the store asks to be left in peace for a moment.
+        busy: bool,
     },
 
     // The link's.
@@ -155,15 +203,31 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The file being uploaded changed underneath.
-    #[error("{} changed while it was sent: it had {expected} bytes, now {found}", path.display())]
-    FileChanged {
+    /// The file is not the one this upload was begun with.
+    #[error("{name} has changed since its upload began: its {what} is another")]
+    SourceChanged {
         /// The file.
-        path: PathBuf,
-        /// Bytes at the start.
-        expected: u64,
-        /// Bytes seen.
-        found: u64,
+        name: String,
+        /// What shows it: `size`, `modification time`, `content`.
+        what: &'static str,
+    },
+    /// The file being uploaded cannot be read, or changed underneath.
+    #[error(transparent)]
+    Source(#[from] soma_crypto::Error),
+    /// The record of an upload is not one that this crate wrote.
+    #[error("the record of the upload is damaged")]
+    Record,
+    /// The record of an upload could not be saved.
+    #[error("cannot save how far the upload has come")]
+    Journal {
+        /// The cause.
+        source: crate::JournalError,
+    },
+    /// The operating system gives no randomness.
+    #[error("the system gives no random numbers: {reason}")]
+    Random {
+        /// The system's reason.
+        reason: String,
     },
     /// The HTTP client could not be made.
     #[error("cannot set up HTTP: {cause}")]
@@ -183,6 +247,7 @@ impl Error {
             Self::Status { status, .. } => {
                 matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
             }
+            Self::Store { busy, .. } => *busy,
             Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Broken { .. }
@@ -207,7 +272,12 @@ impl Error {
                 "the store takes no objects of this size in one request"
             }
             Self::Status { status: 429 | 500.., .. } => "the store is in trouble: try again later",
-            Self::Redirect { .. } => "use the final URL; validators do not follow redirects",
+            Self::Redirect { .. } => {
+                "use the final URL: redirects are not followed; a bucket of another region answers so, too: give its region"
+            }
+            Self::Listed { .. } => {
+                "allow anonymous reads of objects, but no anonymous lists: the name of an object is a secret until its reveal"
+            }
             Self::NoRanges { .. } => {
                 "validators fetch in ranges: choose a host that answers a Range request with 206"
             }
@@ -216,9 +286,21 @@ impl Error {
             }
             Self::Connect { .. } => "check the host name, the network and the proxy settings",
             Self::Timeout { .. } | Self::Broken { .. } | Self::Truncated { .. } => {
-                "run the command again: a download goes on where it stopped"
+                "run the command again: it goes on where it stopped"
             }
-            Self::FileChanged { .. } => "leave the file alone while it is sent, and start again",
+            Self::SourceChanged { .. } => {
+                "put the old file back, or begin anew: one key must never encrypt two files"
+            }
+            Self::Source(error) if error.is_input_fault() => {
+                "leave the file alone while it is sent, and start again"
+            }
+            Self::Destination { .. } => {
+                "give s3://BUCKET/PREFIX, gs://, az://, file:///DIRECTORY, https://HOST/FOLDER/ or a URL presigned for PUT"
+            }
+            Self::NoCredentials => {
+                "set the variables or files of the store's own tools: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"
+            }
+            Self::Store { busy: true, .. } => "the store is in trouble: try again later",
             _ => return None,
         })
     }

@@ -1,11 +1,14 @@
 //! Where ciphertext lives: upload, ranged download, verification.
 //!
-//! Weights travel over plain HTTP(S). [`Storage`] sends a file with one PUT,
-//! looks at a URL as a validator would, fetches parts, and downloads a file so
-//! that only the bytes the chain committed to ever get their name. It never
-//! follows redirects, never shows credentials or signatures of a URL, and by
-//! default talks to public `https` hosts only ([`AddressPolicy`]). It knows no
-//! chain: sizes and digests are the caller's.
+//! [`Store::upload`] encrypts, hashes and sends a file in one pass: to S3 and
+//! those like it, Google Cloud Storage, Azure, a directory, or a host that
+//! takes `PUT` ([`Destination`]). An upload in parts goes on after an
+//! interruption ([`Record`]). [`Storage`] looks at a URL as a validator would,
+//! fetches parts, and downloads a file so that only the bytes the chain
+//! committed to ever get their name. It never follows redirects, never shows
+//! credentials or signatures of a URL, and by default talks to public `https`
+//! hosts only ([`AddressPolicy`]). It knows no chain: sizes and digests are
+//! the caller's.
 //!
 //! It has no features. It needs a Tokio runtime with time enabled.
 //!
@@ -31,18 +34,27 @@
 
 mod address;
 mod client;
+mod destination;
 mod download;
+mod environment;
 mod error;
+mod meter;
+mod name;
 mod probe;
+mod publish;
 mod retry;
-mod upload;
+mod store;
 
 pub use url::Url;
 
 pub use self::address::{AddressPolicy, is_public, redacted};
 pub use self::client::Storage;
+pub use self::destination::Destination;
 pub use self::download::{Downloaded, Expected};
+pub use self::environment::Environment;
 pub use self::error::{Error, Result};
+pub use self::name::ObjectName;
 pub use self::probe::Probe;
+pub use self::publish::{Journal, JournalError, Progress, Record, Source, UploadOptions, Uploaded};
 pub use self::retry::RetryPolicy;
-pub use self::upload::Uploaded;
+pub use self::store::{Addressing, Store, StoreOptions, Trial, Unfinished};

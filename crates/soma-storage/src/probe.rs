@@ -39,7 +39,7 @@ impl Storage {
     /// # Errors
     /// Those of the policy and of the connection.
     pub async fn probe(&self, url: &Url) -> Result<Probe> {
-        repeat(self.retry(), async || self.probe_once(url).await).await
+        repeat(self.retry(), || self.probe_once(url)).await
     }
 
     /// Demands what a validator needs: status 200, ranges, no redirect, and
@@ -86,7 +86,7 @@ impl Storage {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        repeat(self.retry(), async || self.fetch_range_once(url, &range).await).await
+        repeat(self.retry(), || self.fetch_range_once(url, &range)).await
     }
 
     async fn probe_once(&self, url: &Url) -> Result<Probe> {

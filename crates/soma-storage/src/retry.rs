@@ -50,9 +50,11 @@ impl Default for RetryPolicy {
 }
 
 /// Runs one try after another until one succeeds or the policy gives up.
-pub(crate) async fn repeat<T>(
+///
+/// Not an `AsyncFnMut`: a future that holds one is not known to be `Send`.
+pub(crate) async fn repeat<T, F: Future<Output = Result<T, Error>>>(
     policy: RetryPolicy,
-    mut attempt: impl AsyncFnMut() -> Result<T, Error>,
+    mut attempt: impl FnMut() -> F,
 ) -> Result<T, Error> {
     let mut failed = 0;
     loop {
@@ -61,10 +63,19 @@ pub(crate) async fn repeat<T>(
             Err(error) => error,
         };
         failed += 1;
-        match policy.pause(failed, &error, jitter()) {
-            Some(pause) => tokio::time::sleep(pause).await,
-            None => return Err(error),
+        rest(policy, failed, error).await?;
+    }
+}
+
+/// Waits before the next try after `failed` ones; gives the error back if
+/// there is to be none.
+pub(crate) async fn rest(policy: RetryPolicy, failed: u32, error: Error) -> Result<(), Error> {
+    match policy.pause(failed, &error, jitter()) {
+        Some(pause) => {
+            tokio::time::sleep(pause).await;
+            Ok(())
         }
+        None => Err(error),
     }
 }
 

@@ -1,0 +1,301 @@
+//! Uploads to stores that fail in every way there is: each ends in success
+//! after a repetition, or in an error that says what happened.
+
+mod server;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use server::{End, Reply, Request, Server, at_once, painted, raw, reply, serve};
+use soma_crypto::{Cipher, InputFile, Key, hash};
+use soma_storage::{
+    AddressPolicy, Destination, Environment, Error, ObjectName, Record, Source, Storage, Store,
+    StoreOptions, UploadOptions, Uploaded,
+};
+use tempfile::TempDir;
+
+const MIB: usize = 1 << 20;
+const LENGTH: usize = 12 * MIB + 5;
+const KEY: [u8; 32] = [3; 32];
+
+/// What a store does to the requests for its second part, or to all.
+type Fault = Arc<dyn Fn(usize, &Request) -> Option<Reply> + Send + Sync>;
+
+/// A reply made anew each time.
+type Make = fn() -> Reply;
+
+/// As much of S3 as an upload needs, without a look at signatures.
+#[derive(Default)]
+struct Objects {
+    parts: BTreeMap<String, Vec<u8>>,
+    object: Option<Vec<u8>>,
+    wrong_tags: bool,
+}
+
+impl Objects {
+    fn answer(&mut self, request: &Request) -> Reply {
+        let (_, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        match (request.method.as_str(), query) {
+            ("POST", query) if query.starts_with("uploads") => {
+                let body = "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key>\
+                            <UploadId>one</UploadId></InitiateMultipartUploadResult>";
+                reply("200 OK", &[], body.as_bytes())
+            }
+            ("PUT", query) if query.contains("partNumber=") => {
+                let tag = format!("\"{}\"", hash(&request.body));
+                self.parts.insert(part_number(query), request.body.clone());
+                let tag = if self.wrong_tags { "\"another\"" } else { &tag };
+                reply("200 OK", &[("etag", tag)], b"")
+            }
+            ("POST", _) => {
+                let named = String::from_utf8_lossy(&request.body).into_owned();
+                let known = |part: &Vec<u8>| named.contains(&hash(part).to_string());
+                if !self.parts.values().all(known) {
+                    return reply(
+                        "400 Bad Request",
+                        &[],
+                        b"<Error><Code>InvalidPart</Code></Error>",
+                    );
+                }
+                self.object = Some(self.parts.values().flatten().copied().collect());
+                let body = "<CompleteMultipartUploadResult><ETag>\"x\"</ETag>\
+                            </CompleteMultipartUploadResult>";
+                reply("200 OK", &[], body.as_bytes())
+            }
+            ("PUT", _) => {
+                self.object = Some(request.body.clone());
+                reply("201 Created", &[("etag", "\"x\"")], b"")
+            }
+            _ => match &self.object {
+                Some(object) => serve(request, object),
+                None => reply("404 Not Found", &[], b""),
+            },
+        }
+    }
+}
+
+fn part_number(query: &str) -> String {
+    let number = query.split('&').find_map(|pair| pair.strip_prefix("partNumber="));
+    number.unwrap_or("?").to_owned()
+}
+
+/// A store, a file, and what was saved.
+struct World {
+    server: Server,
+    objects: Arc<Mutex<Objects>>,
+    folder: TempDir,
+    sealed: Vec<u8>,
+    saved: Arc<Mutex<Option<Record>>>,
+    name: ObjectName,
+}
+
+impl World {
+    async fn new(fault: Fault) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut sealed = painted(LENGTH);
+        std::fs::write(folder.path().join("plain"), &sealed).unwrap();
+        Cipher::new(&Key::from_bytes(KEY)).apply(0, &mut sealed).unwrap();
+        let objects = Arc::new(Mutex::new(Objects::default()));
+        let shared = Arc::clone(&objects);
+        let tries = AtomicUsize::new(0);
+        let server = Server::start(move |_, request| {
+            let second = request.path.contains("partNumber=2&") || !request.path.contains('?');
+            if request.method == "PUT" && second {
+                let count = tries.fetch_add(1, Ordering::Relaxed);
+                if let Some(reply) = fault(count, request) {
+                    return reply;
+                }
+            }
+            shared.lock().unwrap().answer(request)
+        })
+        .await;
+        let name = ObjectName::random().unwrap();
+        Self { server, objects, folder, sealed, saved: Arc::default(), name }
+    }
+
+    fn store(&self, destination: &str) -> Store {
+        let mut endpoint = self.server.url.clone();
+        endpoint.set_path("/");
+        let destination: Destination =
+            destination.replace("HOST", endpoint.as_str().trim_end_matches('/')).parse().unwrap();
+        let options = StoreOptions { endpoint: Some(endpoint), ..StoreOptions::default() };
+        let environment: Environment =
+            [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "hush")].into_iter().collect();
+        let storage = Storage::new(AddressPolicy::Any)
+            .unwrap()
+            .with_retry(at_once(3))
+            .with_stall_timeout(Duration::from_secs(8));
+        Store::open(&destination, &options, &environment, &storage).unwrap()
+    }
+
+    async fn upload(&self, destination: &str) -> Result<Uploaded, Error> {
+        let file = InputFile::open(self.folder.path().join("plain")).unwrap();
+        let source = Source::sealed(file, &Key::from_bytes(KEY));
+        let options = UploadOptions { part_size: Some(5 << 20), ..UploadOptions::DEFAULT };
+        let record = self.saved.lock().unwrap().clone();
+        let saved = Arc::clone(&self.saved);
+        let journal = Box::new(move |record: &Record| {
+            *saved.lock().unwrap() = Some(record.clone());
+            Ok(())
+        });
+        let store = self.store(destination);
+        store.upload(&self.name, source, record, &options, journal, |_| {}).await
+    }
+
+    fn assert_arrived(&self, done: &Uploaded) {
+        assert_eq!(done.digest, hash(&self.sealed));
+        let objects = self.objects.lock().unwrap();
+        assert!(objects.object.as_ref() == Some(&self.sealed));
+    }
+
+    /// How often a part was asked to be stored.
+    fn puts(&self, part: usize) -> usize {
+        let wanted = format!("partNumber={part}&");
+        let requests = self.server.requests();
+        requests.iter().filter(|request| request.path.contains(&wanted)).count()
+    }
+}
+
+const IN_PARTS: &str = "s3://bucket/models";
+const AS_A_WHOLE: &str = "HOST/folder/";
+
+fn cut(status: &str, end: End) -> Reply {
+    let mut reply = raw(status, &[("content-length", "1000")], b"<Error>");
+    reply.end = end;
+    reply
+}
+
+/// Faults that go away: the part is sent again, and no other.
+#[tokio::test]
+async fn what_passes_is_repeated() {
+    let faults: [(&str, Make); 7] = [
+        ("500", || reply("500 Internal Server Error", &[], b"<Code>InternalError</Code>")),
+        ("503", || reply("503 Slow Down", &[("retry-after", "0")], b"<Code>SlowDown</Code>")),
+        ("429", || reply("429 Too Many Requests", &[], b"")),
+        ("reset", || Reply { bytes: Vec::new(), end: End::Reset }),
+        ("closed", || Reply { bytes: Vec::new(), end: End::Close }),
+        ("cut short", || cut("503 Service Unavailable", End::Close)),
+        ("silence", || Reply { bytes: Vec::new(), end: End::Silence }),
+    ];
+    for (name, fault) in faults {
+        for destination in [IN_PARTS, AS_A_WHOLE] {
+            let world = World::new(Arc::new(move |n, _| (n == 0).then(fault))).await;
+            let done = world.upload(destination).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+            world.assert_arrived(&done);
+            if destination == IN_PARTS {
+                let puts = [1, 2, 3].map(|part| world.puts(part));
+                assert_eq!(puts, [1, 2, 1], "{name}");
+                assert_eq!(done.read, LENGTH as u64, "{name}: the source is not read again");
+            } else {
+                assert_eq!(done.read, 2 * LENGTH as u64, "{name}");
+            }
+        }
+    }
+}
+
+/// Faults that stay: a clear error, and what had arrived is kept for the next run.
+#[tokio::test]
+async fn what_stays_is_told_and_the_next_run_goes_on() {
+    type Expected = fn(&Error) -> bool;
+    let faults: [(&str, Make, Expected); 5] = [
+        (
+            "403",
+            || reply("403 Forbidden", &[], b"<Error><Code>ExpiredToken</Code></Error>"),
+            |e| matches!(e, Error::Status { status: 403, body, .. } if body.contains("ExpiredToken")),
+        ),
+        (
+            "500 for ever",
+            || reply("500 Internal Server Error", &[], b""),
+            |e| matches!(e, Error::Status { status: 500, .. }),
+        ),
+        (
+            "redirect",
+            || raw("307 Temporary Redirect", &[("location", "http://127.0.0.1:1/x")], b""),
+            |e| matches!(e, Error::Redirect { status: 307, .. }),
+        ),
+        (
+            "reset for ever",
+            || Reply { bytes: Vec::new(), end: End::Reset },
+            |e| matches!(e, Error::Broken { .. }),
+        ),
+        (
+            "no space",
+            || reply("507 Insufficient Storage", &[], b""),
+            |e| matches!(e, Error::Status { status: 507, .. }),
+        ),
+    ];
+    for (name, fault, expected) in faults {
+        for destination in [IN_PARTS, AS_A_WHOLE] {
+            let world = World::new(Arc::new(move |n, _| (n < 3).then(fault))).await;
+            let mut failed = 0;
+            let done = loop {
+                match world.upload(destination).await {
+                    Ok(done) => break done,
+                    Err(error) => {
+                        assert!(expected(&error), "{name}: {error:?}");
+                        assert!(!format!("{error} {error:?}").contains("hush"));
+                        assert!(error.hint().is_some(), "{name}");
+                        failed += 1;
+                    }
+                }
+            };
+            world.assert_arrived(&done);
+            assert!((1..=3).contains(&failed), "{name}: {failed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_marks_end_in_an_error_and_the_next_run_begins_again() {
+    let world = World::new(Arc::new(|_, _| None)).await;
+    world.objects.lock().unwrap().wrong_tags = true;
+    let error = world.upload(IN_PARTS).await.unwrap_err();
+    let told =
+        matches!(&error, Error::Status { status: 400, body, .. } if body.contains("InvalidPart"));
+    assert!(told, "{error:?}");
+    assert!(world.objects.lock().unwrap().object.is_none());
+    world.objects.lock().unwrap().wrong_tags = false;
+    let done = world.upload(IN_PARTS).await.unwrap();
+    world.assert_arrived(&done);
+}
+
+/// The object is there although the answer was lost.
+#[tokio::test]
+async fn a_lost_answer_to_the_last_request_is_no_failure() {
+    let objects = Arc::new(Mutex::new(Objects::default()));
+    let shared = Arc::clone(&objects);
+    let server = Server::start(move |_, request| {
+        let mut objects = shared.lock().unwrap();
+        if request.method == "POST" && request.path.contains("uploadId=") {
+            if objects.object.is_some() {
+                return reply("404 Not Found", &[], b"<Error><Code>NoSuchUpload</Code></Error>");
+            }
+            objects.answer(request);
+            return Reply { bytes: Vec::new(), end: End::Reset };
+        }
+        objects.answer(request)
+    })
+    .await;
+    let world = World { server, objects, ..World::new(Arc::new(|_, _| None)).await };
+    let done = world.upload(IN_PARTS).await.unwrap();
+    world.assert_arrived(&done);
+}
+
+/// A URL presigned for PUT is sent as it is, shown without its signature, and
+/// read without it.
+#[tokio::test]
+async fn a_presigned_url_is_the_object_itself() {
+    let world = World::new(Arc::new(|_, _| None)).await;
+    let destination = "HOST/bucket/object?X-Amz-Signature=hush";
+    let store = world.store(destination);
+    assert_eq!(store.public_url(&world.name).query(), None);
+    assert!(store.public_url(&world.name).path().ends_with("/bucket/object"));
+    world.upload(destination).await.unwrap();
+    let request = world.server.requests().pop().unwrap();
+    assert_eq!(request.path, "/bucket/object?X-Amz-Signature=hush");
+    assert_eq!(request.headers["content-length"], LENGTH.to_string());
+    assert!(!request.headers.contains_key("authorization"));
+    assert!(!format!("{store:?}").contains("hush"));
+}
