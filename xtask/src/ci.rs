@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     ("watch", watch),
     ("published client", python::published_client),
     ("python package", package::check),
+    ("stores", python::stores),
     ("fuzz targets", fuzz::run),
 ];
 

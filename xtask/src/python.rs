@@ -44,6 +44,21 @@ pub(crate) fn fresh_environment(name: &str, packages: &[&str]) -> Result<PathBuf
     environment(name, packages)
 }
 
+/// A second implementation of S3, beside the one of the Rust tests.
+const MOTO: &str = "moto[s3,server]==5.2.5";
+
+/// The suite of stores that are not ours.
+pub(crate) fn stores() -> Outcome {
+    cargo(&["build", "--locked", "--package", "soma-cli"])?;
+    let python = environment("stores", &[MOTO])?;
+    let mut pytest = command(
+        python.to_str().ok_or("the target folder's name is not text")?,
+        &["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python/stores"],
+    );
+    pytest.env("SOMA_BIN", soma_binary()).env("PYTHONDONTWRITEBYTECODE", "1");
+    show(&mut pytest)
+}
+
 /// A virtual environment with the packages of `tests/python/requirements.txt`
 /// and `packages`; its interpreter is returned. Made once, kept in the target
 /// folder.

@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
     completions, demo, env, faucet, keytool, localnet, model, money, objects, stake, start, status,
-    tx, wallet, weights,
+    storage, tx, wallet, weights,
 };
 use crate::error::Failure;
 use crate::output::{Mode, Output, write_stdout};
@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Model(model::ModelArgs),
     /// Encrypt, decrypt, hash and inspect weight files.
     Weights(weights::WeightsArgs),
+    /// Try out and tidy up stores for weights.
+    Storage(storage::StorageArgs),
     Stake(stake::StakeArgs),
     Unstake(stake::UnstakeArgs),
 

@@ -37,6 +37,25 @@ pub(crate) fn positive_amount(text: &str) -> Result<Amount, String> {
     Ok(amount)
 }
 
+/// A number of bytes: `8388608`, `8M`, `8MB` and `8MiB` are the same.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err("expected a number of bytes, such as 64MiB".to_owned()),
+    };
+    let count: u64 = digits.parse().map_err(|_| "expected a whole number of bytes".to_owned())?;
+    count.checked_mul(1 << shift).ok_or_else(|| "that is too much".to_owned())
+}
+
+/// A number of bytes a second, as [`bytes`].
+pub(crate) fn rate(text: &str) -> Result<std::num::NonZeroU64, String> {
+    std::num::NonZeroU64::new(bytes(text)?).ok_or_else(|| "must be more than 0".to_owned())
+}
+
 /// The numbers of an embedding. A type of its own, since clap takes a bare `Vec`
 /// for a repeated flag.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +119,17 @@ mod tests {
         assert!(full_object_id("0x5").unwrap_err().contains("found 1"));
         assert!(full_object_id(HEX).is_ok());
         assert!(full_object_id(&format!("0x{HEX}")).is_ok());
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, count) in [("5", 5), ("8M", 8 << 20), ("8mb", 8 << 20), ("64MiB", 64 << 20)] {
+            assert_eq!(bytes(text), Ok(count), "{text}");
+        }
+        for text in ["", "M", "-1", "1.5M", "1T", "99999999999G", "8 M"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+        assert!(rate("0").is_err());
     }
 
     #[test]

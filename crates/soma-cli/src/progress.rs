@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// What is quicker than this shows no bar.
 const DELAY: Duration = Duration::from_secs(1);
@@ -35,7 +35,42 @@ impl Progress {
         Self { bar, since: Instant::now() }
     }
 
-    /// Moves the bar; `done` is in bytes from the start.
+    /// A bar for a number of things.
+    pub(crate) fn items(label: &'static str, total: u64) -> Self {
+        let progress = Self::bytes(label, total);
+        if let Some(bar) = &progress.bar {
+            let template = "{msg} {wide_bar} {pos}/{len} {eta} left";
+            bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
+        }
+        progress
+    }
+
+    /// A bar for an upload, which has three counts.
+    pub(crate) fn upload() -> Self {
+        let progress = Self::bytes("uploading", 0);
+        if let Some(bar) = &progress.bar {
+            let template =
+                "{msg} {wide_bar} {bytes}/{total_bytes} confirmed {bytes_per_sec} {eta} left";
+            bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
+        }
+        progress
+    }
+
+    /// Moves the bar of an upload: it shows what is confirmed, and in words what
+    /// was read and sent, or the step that is still to come.
+    pub(crate) fn upload_at(&self, now: soma_storage::Progress) {
+        let Some(bar) = &self.bar else { return };
+        bar.set_length(now.total);
+        self.set(now.confirmed);
+        bar.set_message(if now.confirmed == now.total {
+            "completing the object".to_owned()
+        } else {
+            let (read, sent) = (HumanBytes(now.read), HumanBytes(now.sent));
+            format!("uploading, {read} read, {sent} sent")
+        });
+    }
+
+    /// Moves the bar; `done` counts from the start.
     pub(crate) fn set(&self, done: u64) {
         let Some(bar) = &self.bar else { return };
         if bar.is_hidden() && self.since.elapsed() >= DELAY {

@@ -72,6 +72,28 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// No state file of a model that was published from here.
+    #[error("there is no state file of model {model} in {folder}")]
+    NotPrepared {
+        /// The model.
+        model: ObjectId,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Weights that are not the ones whose upload was begun.
+    #[error("{path} has changed since its upload began: its {what} is another")]
+    WeightsChanged {
+        /// The plain weights.
+        path: PathBuf,
+        /// `size` or `modification time`.
+        what: &'static str,
+    },
+    /// Weights that were prepared as a file are not uploaded by a publication.
+    #[error("these weights were prepared as a file, not published")]
+    NotPublished,
+    /// The URL under which a store's objects are found is none for weights.
+    #[error("the store's public URL is not a URL for weights")]
+    PublicUrl,
     /// A step of an update for a model without one.
     #[error("no update of model {model} is prepared")]
     NoUpdate {
@@ -154,6 +176,13 @@ impl Error {
         match self {
             Self::UnknownModel(_) => Some("soma model list shows the models there are"),
             Self::NothingPrepared { .. } => Some("soma model prepare makes a state file"),
+            Self::NotPrepared { .. } => {
+                Some("soma model update-commit updates a model whose state file is elsewhere")
+            }
+            Self::WeightsChanged { .. } => Some(
+                "put the old file back to go on, or pass --new: one key must never encrypt two files",
+            ),
+            Self::PublicUrl => Some("give another one with --public-url"),
             Self::Rpc(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Storage(error) => error.hint(),

@@ -44,6 +44,9 @@ impl ObjectName {
     /// Length in bytes.
     pub const LENGTH: usize = 32;
 
+    /// No object's name.
+    pub(crate) const ZERO: Self = Self([0; Self::LENGTH]);
+
     /// Draws a fresh name from the operating system.
     ///
     /// # Errors

@@ -53,6 +53,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod companion;
 pub mod embedding;
 pub mod info;
@@ -69,6 +70,7 @@ mod keys;
 mod network;
 mod plan;
 mod prepare;
+mod publish;
 mod recover;
 mod report;
 mod session;
@@ -94,6 +96,7 @@ pub use self::plan::{
     UpdatePlan, check_disclosure,
 };
 pub use self::prepare::Preparation;
+pub use self::publish::{Begun, Publication};
 pub use self::recover::{Recovered, Recovery};
 pub use self::remote::Depth;
 pub use self::report::{Check, Finding, Report, Severity};

@@ -109,30 +109,11 @@ impl Preparation {
         {
             return self.keep(file, of, sealed);
         }
-        let stage = current.stage();
-        // The key of what is committed is needed until its window is over.
-        let free = match of {
-            RevealOf::Registration => stage == Stage::Revealed,
-            RevealOf::Update => {
-                matches!(stage, Stage::Unsealed | Stage::Prepared | Stage::Revealed)
-            }
-        };
-        if !free {
-            let model = file.state.model_id;
-            let what = "cannot prepare an update before the one under way is revealed or its \
-                        window is over";
-            return Err(Error::Stage { what, model, stage });
-        }
+        file.check_free()?;
         let round = self.round()?;
         refuse_taken(&round.sealed_file, options)?;
         let (before, spent) = (file.state.update.clone(), file.state.spent.len());
-        file.update(|state| {
-            let over = state.current().1.spent();
-            if !state.spent.contains(&over) {
-                state.spent.push(over);
-            }
-            state.update = Some(round);
-        })?;
+        file.begin_update(round)?;
         self.seal(file, RevealOf::Update, options).or_else(|error| {
             // Nothing was encrypted under the new key, so the old one counts.
             if file.state.update.as_ref().is_some_and(|update| update.sealed.is_none()) {
@@ -179,6 +160,7 @@ impl Preparation {
             decryption_key: key,
             sealed: None,
             embedding: self.embedding.clone(),
+            upload: None,
             commit: None,
             reveal: None,
         })
@@ -280,7 +262,8 @@ fn random_key() -> Result<DecryptionKey> {
     Ok(DecryptionKey::new(*Key::generate()?.as_bytes()))
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
+/// The same path from any directory.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(io("resolve", path))
 }
 

@@ -189,6 +189,7 @@ fn round(url: &TypedUrl, found: &Found<'_>) -> Round {
         decryption_key: found.key.clone(),
         sealed: Some(found.measured),
         embedding: None,
+        upload: None,
         commit: None,
         reveal: None,
     }

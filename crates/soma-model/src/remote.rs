@@ -1,5 +1,6 @@
 //! Looking at the encrypted weights where others will fetch them.
 
+use futures::StreamExt as _;
 use soma_crypto::{Blake2b256, Cipher, Key, safetensors};
 use soma_proto::{Commitment, DecryptionKey};
 use soma_storage::{Error, Storage, Url, redacted};
@@ -10,6 +11,8 @@ use crate::{Check, Finding, Measured, Report, Result};
 const FIRST_LOOK: u64 = 64 << 10;
 /// Bytes of a part when the whole file is hashed.
 const PART: u64 = 8 << 20;
+/// Parts that are fetched at the same time.
+const PARTS_AHEAD: usize = 3;
 /// Bytes of the length field in front of a safetensors header.
 const LENGTH_FIELD: u64 = 8;
 
@@ -102,17 +105,20 @@ pub async fn check(
     report
 }
 
-/// Hashes what the URL serves, part by part; nothing is stored.
+/// Hashes what the URL serves, part by part and some parts ahead; nothing is
+/// stored.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn hash(storage: &Storage, url: &Url, size: u64) -> Result<Commitment, Error> {
+    let parts = (0..size.div_ceil(PART)).map(|part| {
+        let start = part * PART;
+        storage.fetch_range(url, start..size.min(start + PART))
+    });
+    let mut parts = futures::stream::iter(parts).buffered(PARTS_AHEAD);
     let mut hasher = Blake2b256::new();
-    let mut at = 0;
-    while at < size {
-        let end = size.min(at + PART);
-        hasher.update(&storage.fetch_range(url, at..end).await?);
-        at = end;
+    while let Some(bytes) = parts.next().await {
+        hasher.update(&bytes?);
     }
     Ok(Commitment::new(hasher.finalize().into_inner()))
 }

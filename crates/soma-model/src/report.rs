@@ -68,6 +68,8 @@ checks! {
     Embedding = "embedding";
     /// Size of the weights.
     Size = "size";
+    /// Whether the commitments are a model's own.
+    Copied = "copied";
     /// Whether the node serves the right chain.
     Chain = "chain";
     /// The clock of this machine against that of the chain.

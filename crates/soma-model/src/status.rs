@@ -123,6 +123,7 @@ mod tests {
         Round {
             weights_file: "/w".into(),
             sealed_file: "/w.enc".into(),
+            upload: None,
             weights_url: testing::url(),
             decryption_key: soma_proto::DecryptionKey::new([6; 32]),
             sealed: Some(Measured { commitment: testing::WEIGHTS, size: 100 }),

@@ -12,6 +12,7 @@ pub(crate) mod objects;
 pub(crate) mod stake;
 pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod storage;
 pub(crate) mod tx;
 pub(crate) mod wallet;
 pub(crate) mod weights;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<()> {
     match cli.command {
         Command::Model(args) => model::run(args, &context),
         Command::Weights(args) => weights::run(args, &context),
+        Command::Storage(args) => storage::run(args, &context),
         Command::Stake(args) => stake::run(args, &context),
         Command::Unstake(args) => stake::run_unstake(args, &context),
         Command::Wallet(args) => wallet::run(args, &context),

@@ -10,6 +10,9 @@ mod memory;
 mod owner;
 mod prepared;
 mod process;
+mod publish;
+#[path = "../../../soma-storage/tests/s3/mod.rs"]
+mod s3;
 mod secrecy;
 mod secrets;
 mod shapes;

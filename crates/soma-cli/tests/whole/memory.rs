@@ -13,7 +13,7 @@ const GIB: u64 = 1 << 30;
 
 /// The most that a process has had resident, in bytes, as far as the system tells; it
 /// is read again and again until the process ends.
-fn peak_memory(child: &mut Child) -> u64 {
+pub(crate) fn peak_memory(child: &mut Child) -> u64 {
     let path = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {

@@ -242,7 +242,7 @@ impl Session<'_> {
     }
 
     /// Refuses a state file of another chain or owner.
-    async fn check_chain(&self, file: &mut StateFile) -> Result<()> {
+    pub(crate) async fn check_chain(&self, file: &mut StateFile) -> Result<()> {
         let found = self.check_ground(file).await?;
         if !found.is_ok() {
             return Err(Error::Refused(found));

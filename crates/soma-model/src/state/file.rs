@@ -8,9 +8,9 @@ use soma_proto::ObjectId;
 use soma_wallet::file::{self, Access, Lock};
 use zeroize::Zeroizing;
 
-use super::State;
 use super::text::FORMAT;
-use crate::{Error, Result};
+use super::{Round, State};
+use crate::{Error, Result, RevealOf, Stage};
 
 /// A state file held by this process alone, from open to drop.
 ///
@@ -78,6 +78,44 @@ impl StateFile {
     pub fn update(&mut self, change: impl FnOnce(&mut State)) -> Result<()> {
         change(&mut self.state);
         self.save()
+    }
+
+    /// Refuses if an update may not begin: the key of what is committed is
+    /// needed until its window is over.
+    ///
+    /// # Errors
+    /// [`Error::Stage`].
+    pub(crate) fn check_free(&self) -> Result<()> {
+        let (of, current) = self.state.current();
+        let stage = current.stage();
+        let free = match of {
+            RevealOf::Registration => stage == Stage::Revealed,
+            RevealOf::Update => {
+                matches!(stage, Stage::Unsealed | Stage::Prepared | Stage::Revealed)
+            }
+        };
+        if free {
+            return Ok(());
+        }
+        let model = self.state.model_id;
+        let what = "cannot prepare an update before the one under way is revealed or its \
+                    window is over";
+        Err(Error::Stage { what, model, stage })
+    }
+
+    /// Puts an update on file.
+    ///
+    /// # Errors
+    /// As [`StateFile::check_free`] and [`StateFile::save`].
+    pub(crate) fn begin_update(&mut self, round: Round) -> Result<()> {
+        self.check_free()?;
+        self.update(|state| {
+            let over = state.current().1.spent();
+            if !state.spent.contains(&over) {
+                state.spent.push(over);
+            }
+            state.update = Some(round);
+        })
     }
 
     /// Removes the file: for a key that encrypted nothing.
@@ -186,7 +224,7 @@ impl State {
     /// The bytes of a state file.
     pub(crate) fn to_json(&self) -> Zeroizing<Vec<u8>> {
         // Room enough that the buffer is not moved, which would leave copies behind.
-        let mut json = Zeroizing::new(Vec::with_capacity(256 << 10));
+        let mut json = Zeroizing::new(Vec::with_capacity(1 << 20));
         serde_json::to_writer_pretty(&mut *json, self).expect("a state has a JSON form");
         json.push(b'\n');
         json

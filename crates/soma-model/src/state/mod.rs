@@ -55,7 +55,7 @@ pub struct State {
 pub struct Round {
     /// The plain weights.
     pub weights_file: PathBuf,
-    /// The encrypted weights.
+    /// The encrypted weights; empty if they are at the store only.
     pub sealed_file: PathBuf,
     /// Where the encrypted weights are served, in normal form.
     pub weights_url: WeightsUrl,
@@ -68,10 +68,30 @@ pub struct Round {
     /// The vector that training gave, bit for bit.
     #[serde(with = "text::floats")]
     pub embedding: Option<Vec<f32>>,
+    /// The upload, of weights that are encrypted on their way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Upload>,
     /// The commit, from before it was first sent.
     pub commit: Option<Sent>,
     /// The reveal, from before it was first sent.
     pub reveal: Option<Sent>,
+}
+
+/// Weights that are encrypted on their way to a store.
+///
+/// Size and time are those of the plain weights when the key was made: it must
+/// never encrypt any others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upload {
+    /// Where they go, without what may be secret.
+    pub destination: String,
+    /// Bytes.
+    pub plain_size: u64,
+    /// Nanoseconds since 1970, if the file system tells.
+    pub plain_modified: Option<u64>,
+    /// How far it has come; absent before the first part and after the last.
+    pub record: Option<soma_storage::Record>,
 }
 
 /// What a first commit puts at stake.

@@ -99,6 +99,7 @@ impl SomaClient {
                         decryption_key,
                         sealed: Some(sealed),
                         embedding: embedding.map(|embedding| embedding.0),
+                        upload: None,
                         commit: None,
                         reveal: None,
                     };

@@ -6,8 +6,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use soma_proto::{Amount, Commitment, ObjectId};
 use soma_wallet::Identity;
 
+use super::audit::{AuditArgs, VerifyArgs};
 use super::keys::{ExportStateArgs, ImportStateArgs, RecoverArgs};
 use super::prepared::PrepareArgs;
+use super::publish::PublishArgs;
 use super::watch::WatchArgs;
 use crate::parse::{self, Embedding, Secret};
 use crate::transact::TransactionArgs;
@@ -24,6 +26,7 @@ pub(crate) struct ModelArgs {
 #[derive(Debug, Subcommand)]
 // What has no text here has it on its arguments.
 pub(super) enum ModelCommand {
+    Publish(Box<PublishArgs>),
     Prepare(PrepareArgs),
     Commit(CommitArgs),
     Reveal(RevealArgs),
@@ -50,6 +53,8 @@ pub(super) enum ModelCommand {
     SetCommissionRate(SetCommissionRateArgs),
     Deactivate(ModelIdArgs),
     Download(DownloadArgs),
+    Verify(VerifyArgs),
+    Audit(AuditArgs),
     /// Make a fresh model id and a fresh pool id.
     NewId,
 }

@@ -1,9 +1,11 @@
 //! `soma model`: commit, reveal, update and look at models.
 
 mod args;
+mod audit;
 mod download;
 mod keys;
 mod prepared;
+mod publish;
 mod show;
 mod steps;
 mod watch;
@@ -37,6 +39,7 @@ pub(crate) fn run(args: ModelArgs, context: &Context) -> Result<()> {
                 only_reads()?;
                 prepared::prepare(args, context).await
             }
+            ModelCommand::Publish(args) => publish::run(*args, flags, context).await,
             ModelCommand::Check(args) => {
                 only_reads()?;
                 prepared::check(&args, flags, context).await
@@ -71,12 +74,35 @@ pub(crate) fn run(args: ModelArgs, context: &Context) -> Result<()> {
                 only_reads()?;
                 download::run(args, context).await
             }
+            ModelCommand::Verify(args) => {
+                only_reads()?;
+                audit::verify(&args, context).await
+            }
+            ModelCommand::Audit(args) => {
+                only_reads()?;
+                audit::audit(&args, context).await
+            }
             ModelCommand::NewId => {
                 only_reads()?;
                 context.out.print(&NewIdReport(new_ids()))
             }
         }
     })
+}
+
+/// Uploads that a state file can continue: object names and the stores' ids.
+pub(crate) fn uploads_under_way(context: &Context) -> Result<Vec<(String, String)>> {
+    let states = prepared::folder(context)?.read()?;
+    let rounds = states
+        .iter()
+        .filter_map(|(_, state)| state.as_ref().ok())
+        .flat_map(|state| [Some(&state.registration), state.update.as_ref()].into_iter().flatten());
+    let upload = |round: &soma_model::state::Round| {
+        let record = round.upload.as_ref()?.record.as_ref()?;
+        let name = round.weights_url.as_url().path_segments()?.next_back()?.to_owned();
+        Some((name, record.upload_id().to_owned()))
+    };
+    Ok(rounds.filter_map(upload).collect())
 }
 
 /// The flags stand before the subcommand too, so clap takes them for every one.

@@ -386,7 +386,7 @@ fn unsealed() -> Failure {
     Failure::new("Stage", "the weights are not encrypted yet").with_hint("run soma model prepare")
 }
 
-fn tell(finding: &Finding, context: &Context) {
+pub(super) fn tell(finding: &Finding, context: &Context) {
     match finding.severity {
         Severity::Notice => context.out.note(&finding.message),
         _ => context.out.warn(&finding.message),
@@ -679,7 +679,7 @@ impl Report for StatusReport {
 
 const fn next_text(next: Next) -> &'static str {
     match next {
-        Next::Prepare => "soma model prepare, again: it was interrupted",
+        Next::Prepare => "soma model prepare or publish, again: it was interrupted",
         Next::Commit => "soma model commit --prepared (update-commit for an update)",
         Next::Settle => "soma model resume: a transaction was signed and its outcome is not known",
         Next::Wait => "wait for the window; soma model resume does",

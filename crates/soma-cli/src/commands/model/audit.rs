@@ -1,0 +1,180 @@
+//! `soma model verify` and `soma model audit`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use soma_model::audit::{self, Audit, AuditOptions, Audited};
+use soma_model::{Depth, Scope, Severity, Standing};
+use soma_proto::ObjectId;
+use soma_proto::system_state::ModelStatus;
+use soma_rpc::{Client, ModelFilter};
+use soma_storage::{AddressPolicy, Storage};
+
+use crate::context::{Context, client};
+use crate::error::{Failure, Result};
+use crate::output::page::{GREEN, RED};
+use crate::output::{Page, Report, format};
+use crate::parse;
+use crate::progress::Progress;
+
+/// Find out whether a model's weights are what the chain says.
+///
+/// Compares size, checksum and commitments, decrypts with the revealed key and reads
+/// the header of the weights. Nothing is stored.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// The model.
+    model_id: ObjectId,
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+/// Verify every model of the registry, and compare them with each other.
+///
+/// Tells about weights that cannot be fetched or are not the committed ones, copied
+/// commitments and keys that were used again. Exits with 1 if anything is wrong.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  soma model audit
+  soma model audit --header-only --json
+  soma model audit --markdown audit.md")]
+pub(super) struct AuditArgs {
+    /// Write the report as Markdown, too.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Look at active models only.
+    #[arg(long)]
+    active_only: bool,
+    /// Models that are looked at at the same time.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    parallel: usize,
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+/// How far a look goes.
+#[derive(Debug, Args)]
+struct LookArgs {
+    /// Fetch the beginning of each file only: its checksum is not compared.
+    #[arg(long)]
+    header_only: bool,
+    /// Fetch no larger files.
+    #[arg(long, value_name = "SIZE", default_value = "1024GiB", value_parser = parse::bytes)]
+    max_size: u64,
+    /// Fetch from private addresses and by plain http on a public network, too.
+    #[arg(long)]
+    allow_private: bool,
+}
+
+/// `soma model verify`.
+pub(super) async fn verify(args: &VerifyArgs, context: &Context) -> Result<()> {
+    let look = Look::new(&args.look, 1, context).await?;
+    let standing = Standing::ask(&look.client, &args.model_id).await?;
+    let audited = audit::verify(&look.storage, &standing, &look.options).await;
+    let faulty = usize::from(!audited.ok);
+    context.out.print(&VerifyReport(audited))?;
+    verdict(faulty)
+}
+
+/// `soma model audit`.
+pub(super) async fn audit(args: &AuditArgs, context: &Context) -> Result<()> {
+    let look = Look::new(&args.look, args.parallel, context).await?;
+    let status = args.active_only.then_some(ModelStatus::Active);
+    let listed = look.client.models(&ModelFilter { owner: None, status }).await?;
+    let mut models = Vec::with_capacity(listed.len());
+    for summary in listed {
+        // One may have gone since the list was made.
+        models.extend(look.client.model(&summary.id).await?.map(Standing::from));
+    }
+    let progress = Progress::items("auditing", models.len() as u64);
+    let told = |done: usize| progress.set(done as u64);
+    let found = audit::audit(&look.storage, models, &look.options, told).await;
+    drop(progress);
+    if let Some(path) = &args.markdown {
+        fs::write(path, found.to_markdown()).map_err(|error| {
+            Failure::new("Io", format!("cannot write {}: {error}", path.display()))
+        })?;
+    }
+    let faulty = found.faulty;
+    context.out.print(&AuditReport(found))?;
+    verdict(faulty)
+}
+
+/// Everything that a look needs.
+struct Look {
+    client: Client,
+    storage: Storage,
+    options: AuditOptions,
+}
+
+impl Look {
+    async fn new(args: &LookArgs, at_once: usize, context: &Context) -> Result<Self> {
+        let environment = context.target_without_wallet()?.environment;
+        let client = client(&environment)?;
+        // Strangers choose the URLs: on a public network they must not lead into ours.
+        let local = environment.is_local() || args.allow_private;
+        let policy = if local { AddressPolicy::Any } else { AddressPolicy::default() };
+        let options = AuditOptions {
+            depth: if args.header_only { Depth::Header } else { Depth::Everything },
+            largest: args.max_size,
+            at_once,
+            scope: if local { Scope::Local } else { Scope::Public },
+            embedding_dim: client.parameters().await?.target_embedding_dim,
+        };
+        Ok(Self { client, storage: Storage::new(policy)?, options })
+    }
+}
+
+fn verdict(faulty: usize) -> Result<()> {
+    match faulty {
+        0 => Ok(()),
+        count => Err(Failure::new(
+            "AuditFailed",
+            format!("something is wrong with {}", format::count(count, "model")),
+        )),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct VerifyReport(Audited);
+
+impl Report for VerifyReport {
+    fn text(&self, page: &mut Page) {
+        tell(page, &self.0);
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct AuditReport(Audit);
+
+impl Report for AuditReport {
+    fn text(&self, page: &mut Page) {
+        for model in self.0.models.iter().filter(|model| !model.findings.findings.is_empty()) {
+            tell(page, model);
+        }
+        let summary = format!(
+            "{}, {} with something wrong",
+            format::count(self.0.total, "model"),
+            self.0.faulty
+        );
+        page.painted(summary, if self.0.ok { GREEN } else { RED });
+    }
+}
+
+fn tell(page: &mut Page, model: &Audited) {
+    let verdict = if model.ok { "good" } else { "wrong" };
+    page.line(format!("{} {}: {verdict}", model.model_id, model.status));
+    for finding in &model.findings.findings {
+        let word = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            _ => "notice",
+        };
+        page.line(format!("  {word}: {}: {}", finding.check, finding.message));
+    }
+}

@@ -1,0 +1,278 @@
+//! Publishing: one command from a file of weights to a model.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::memory::peak_memory;
+use crate::process::{Network, User, read, safetensors};
+use crate::s3::{self, BUCKET, S3};
+
+const MIB: u64 = 1 << 20;
+const SOMA: u64 = 1_000_000_000;
+/// Long enough for a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Somebody with money, an embedding and weights.
+fn owner(network: &Network) -> User {
+    let user = User::of(network);
+    user.json(&["-y", "wallet", "new", "--alias", "me"]);
+    user.json(&["faucet"]);
+    let length = user.json(&["status"])["embedding_dim"].as_u64().unwrap();
+    let numbers = vec![0.1; usize::try_from(length).unwrap()];
+    fs::write(user.path("e.json"), json!(numbers).to_string()).unwrap();
+    fs::write(user.path("w.safetensors"), safetensors(7)).unwrap();
+    user
+}
+
+fn file_host(network: &Network) -> String {
+    format!("{}/", network.text("files_url"))
+}
+
+#[test]
+fn publish_wait_and_all_of_it_again() {
+    let files = tempfile::tempdir().unwrap();
+    let network = Network::temporary(files.path());
+    let user = owner(&network);
+    let before = user.balance();
+    let to = file_host(&network);
+    let publish = ["model", "publish", "w.safetensors", "--to", &to];
+    let terms = ["--stake-amount", "1", "--commission-rate", "500", "--embedding-file", "e.json"];
+    let publish = [&publish[..], &terms].concat();
+
+    let first = user.json(&publish);
+    let size = safetensors(7).len() as u64;
+    assert_eq!(first["weights_size"], size);
+    assert_eq!(first["bytes_read"], size, "each byte is read once");
+    assert_eq!(first["bytes_sent"], size);
+    let url = first["weights_url"].as_str().unwrap();
+    let name = url.rsplit('/').next().unwrap();
+    assert_eq!(name.len(), 64, "256 random bits in {url}");
+    let sealed = read(&files.path().join(name));
+    let commitment = soma_crypto::hash(&sealed).to_string();
+    assert_eq!(first["weights_commitment"], commitment);
+    let state: Value = serde_json::from_slice(&read(state_file(&first).as_ref())).unwrap();
+    let key = state["registration"]["decryption_key"].as_str().unwrap();
+    assert!(!first.to_string().contains(key), "the key stays in the state file");
+
+    // The same command again finds everything done, and pays nothing.
+    let paid = before - user.balance();
+    let again = user.json(&publish);
+    assert_eq!(again["model_id"], first["model_id"]);
+    assert_eq!(again["commit_digest"], first["commit_digest"]);
+    assert_eq!((&again["bytes_read"], &again["bytes_sent"]), (&Value::Null, &Value::Null));
+    assert_eq!(before - user.balance(), paid);
+
+    user.json(&["localnet", "advance-epoch"]);
+    let revealed = user.json(&[&publish[..], &["--wait"]].concat());
+    assert_eq!(revealed["revealed_epoch"], 1);
+    let model = first["model_id"].as_str().unwrap();
+    assert_eq!(user.json(&["model", "info", model])["status"], "Active");
+    assert_eq!(user.json(&["model", "verify", model])["ok"], true);
+
+    // What everybody gets back is what was published.
+    user.json(&["model", "download", model, "--decrypt", "-o", "back.safetensors"]);
+    assert_eq!(read(&user.path("back.safetensors")), safetensors(7));
+
+    // New weights of the same model, under another key and another name.
+    fs::write(user.path("new.safetensors"), safetensors(8)).unwrap();
+    let update = ["model", "publish", "new.safetensors", "--to", &to, "--update", model];
+    let update = [&update[..], &["--embedding-file", "e.json"]].concat();
+    let second = user.json(&update);
+    assert_ne!(second["weights_url"], first["weights_url"]);
+    assert_eq!(user.json(&update)["commit_digest"], second["commit_digest"]);
+    user.json(&["localnet", "advance-epoch"]);
+    assert_eq!(user.json(&[&update[..], &["--wait"]].concat())["revealed_epoch"], 2);
+    let info = user.json(&["model", "info", model]);
+    assert_eq!(info["weights_url"], second["weights_url"]);
+    assert_eq!(user.json(&["model", "audit"])["faulty"], 0);
+}
+
+#[test]
+fn what_cannot_be_committed_is_refused_before_anything_is_sent() {
+    let files = tempfile::tempdir().unwrap();
+    let network = Network::temporary(files.path());
+    let user = owner(&network);
+    let to = file_host(&network);
+    let publish = |rest: &[&'static str]| -> Vec<String> {
+        let start = ["model", "publish", "w.safetensors", "--to", &to];
+        start.iter().chain(rest).map(|word| (*word).to_owned()).collect()
+    };
+    let refused = |rest: &[&'static str], code, kind| {
+        let words = publish(rest);
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        user.refused(&words, code, kind)
+    };
+    let balance = user.balance();
+    refused(&["--stake-amount", "0.5", "--embedding-file", "e.json"], 1, "ModelMinStakeNotMet");
+    refused(&["--stake-amount", "100", "--embedding-file", "e.json"], 1, "InsufficientCoinBalance");
+    fs::write(user.path("short.json"), "[0.5]").unwrap();
+    let short = ["--stake-amount", "1", "--embedding-file", "short.json"];
+    refused(&short, 1, "EmbeddingDimensionMismatch");
+    refused(&[], 2, "Usage");
+    fs::write(user.path("w.safetensors"), b"no weights").unwrap();
+    refused(&["--stake-amount", "1", "--embedding-file", "e.json"], 1, "NotSafetensors");
+    assert_eq!(user.balance(), balance);
+    assert_eq!(fs::read_dir(files.path()).unwrap().count(), 0, "nothing was sent");
+}
+
+/// A host that takes the object and does not serve ranges of it is found out before
+/// a coin is staked; after the remedy, the same command goes on.
+#[test]
+fn nothing_is_staked_on_what_validators_cannot_fetch() {
+    let files = tempfile::tempdir().unwrap();
+    let network = Network::temporary(files.path());
+    let user = owner(&network);
+    let served = user.path("served");
+    let to = format!("file://{}", served.display());
+    let other = format!("{}elsewhere/", file_host(&network));
+    let mut publish = vec!["model", "publish", "w.safetensors", "--to", &to];
+    publish.extend(["--public-url", &other, "--stake-amount", "1", "--embedding-file", "e.json"]);
+    let balance = user.balance();
+    let refused = user.refused(&publish, 1, "CheckFailed");
+    assert!(refused.contains("404"), "{refused}");
+    assert_eq!(user.balance(), balance);
+    // The owner copies the object to where he said it would be.
+    let object = fs::read_dir(&served).unwrap().next().unwrap().unwrap();
+    let name = object.file_name().into_string().unwrap();
+    network.upload(&format!("elsewhere/{name}"), &read(&object.path()));
+    let done = user.json(&publish);
+    assert_eq!(done["bytes_sent"], Value::Null, "it is not sent again");
+    assert_eq!(done["weights_url"], format!("{other}{name}"));
+}
+
+#[test]
+fn changed_weights_are_refused_and_can_begin_anew() {
+    let files = tempfile::tempdir().unwrap();
+    let network = Network::temporary(files.path());
+    let user = owner(&network);
+    let to = file_host(&network);
+    let mut publish = vec!["model", "publish", "w.safetensors", "--to", &to];
+    publish.extend(["--stake-amount", "1", "--embedding-file", "e.json"]);
+    let first = user.json(&publish);
+    let mut longer = safetensors(9);
+    longer.extend([0; 3]);
+    fs::write(user.path("w.safetensors"), longer).unwrap();
+    let hint = user.refused(&publish, 1, "WeightsChanged");
+    assert!(hint.contains("--new"), "{hint}");
+    fs::write(user.path("w.safetensors"), safetensors(9)).unwrap();
+    user.json(&["faucet"]);
+    let second = user.json(&[&publish[..], &["--new"]].concat());
+    assert_ne!(second["model_id"], first["model_id"]);
+}
+
+/// A gibibyte in parts of 8 MiB, killed five times at different points of the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gibibyte_survives_five_kills() {
+    const PART: u64 = 8 * MIB;
+    let files = tempfile::tempdir().unwrap();
+    let server = S3::start(&files.path().join("s3")).await;
+    let network = Network::temporary(&files.path().join("served"));
+    let user = owner(&network);
+    let size = large_safetensors(&user.path("large.safetensors"), 1024 * MIB);
+    let count = size.div_ceil(PART);
+
+    let to = format!("s3://{BUCKET}/models");
+    let endpoint = server.endpoint();
+    let mut publish = vec!["model", "publish", "large.safetensors", "--to", &to, "--json"];
+    publish.extend(["--endpoint", &endpoint, "--part-size", "8MiB"]);
+    publish.extend(["--stake-amount", "1", "--embedding-file", "e.json"]);
+    let start = || -> Child {
+        let mut command = user.command(&publish);
+        command.envs(s3::VARIABLES).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+
+    let mut confirmed: Vec<u64> = Vec::new();
+    let mut twice = 0;
+    for kill in 1..=5u64 {
+        let before = server.parts().len();
+        let mut child = start();
+        // Not a round number of parts, and another place each time.
+        let until = before as u64 + count / 7 + kill * 3 % 5;
+        let since = Instant::now();
+        while (server.parts().len() as u64) < until {
+            assert!(child.try_wait().unwrap().is_none(), "{:?}", ended(child));
+            assert!(since.elapsed() < PATIENCE, "{} parts", server.parts().len());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let sent = part_numbers(&server.parts()[before..]);
+        for part in &sent {
+            assert!(!confirmed.contains(part), "part {part} was on record and is sent again");
+        }
+        twice += sent.len() as u64;
+        confirmed = on_record(&user);
+        assert!(!confirmed.is_empty());
+    }
+    let before = server.parts().len();
+    let mut child = start();
+    let peak = peak_memory(&mut child);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let done: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sent = part_numbers(&server.parts()[before..]);
+    assert!(sent.iter().all(|part| !confirmed.contains(part)));
+    twice = twice + sent.len() as u64 - count;
+    assert!(twice <= 5 * 10, "{twice} parts were sent twice, eight are in flight at a kill");
+
+    let name = done["weights_url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let object = files.path().join("s3").join(BUCKET).join("models").join(name);
+    let found =
+        soma_crypto::commitment(soma_crypto::Input::file(object), &soma_crypto::Options::new())
+            .unwrap();
+    assert_eq!(found.size, size);
+    assert_eq!(done["weights_commitment"], found.digest.to_string());
+    assert!(0 < peak && peak < 256 * MIB, "{} MiB", peak / MIB);
+    println!("{count} parts, {twice} sent twice after 5 kills, peak {} MiB", peak / MIB);
+    // The first commit was the only one.
+    let model = done["model_id"].as_str().unwrap();
+    let info = user.json(&["model", "info", model]);
+    assert_eq!(info["summary"]["stake_balance"], SOMA);
+}
+
+fn state_file(report: &Value) -> String {
+    report["state_file"].as_str().unwrap().to_owned()
+}
+
+/// The parts that the only state file says have arrived, counted from 1.
+fn on_record(user: &User) -> Vec<u64> {
+    let folder = user.path("config").join("models");
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let state = names.filter(|path| path.extension().is_some_and(|end| end == "json"));
+    let states: Vec<_> = state.collect();
+    assert_eq!(states.len(), 1, "every run finds the same state file");
+    let state: Value = serde_json::from_slice(&read(&states[0])).unwrap();
+    let parts = state["registration"]["upload"]["record"]["parts"].as_array().unwrap();
+    (1u64..).zip(parts).filter(|(_, mark)| !mark.is_null()).map(|(part, _)| part).collect()
+}
+
+fn part_numbers(requests: &[String]) -> Vec<u64> {
+    let number = |line: &String| {
+        let pair = line.split(['&', ' ']).find_map(|pair| pair.strip_prefix("partNumber="));
+        pair.unwrap().parse().unwrap()
+    };
+    requests.iter().map(number).collect()
+}
+
+fn ended(child: Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Weights of about this size that take no room on disk; gives their exact size.
+fn large_safetensors(path: &Path, data: u64) -> u64 {
+    let header =
+        format!(r#"{{"weight":{{"dtype":"U8","shape":[{data}],"data_offsets":[0,{data}]}}}}"#);
+    let mut file = File::create(path).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    let size = 8 + header.len() as u64 + data;
+    file.set_len(size).unwrap();
+    size
+}

@@ -1,0 +1,312 @@
+//! Weights that are encrypted on their way to a store, in one pass.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use soma_crypto::{InputFile, Key, safetensors};
+use soma_proto::{Commitment, DecryptionKey, KeyPair, ObjectId, WeightsUrl};
+use soma_storage::{
+    Destination, JournalError, Progress, Record, Source, Store, UploadOptions, Uploaded,
+};
+
+use crate::network::now_ms;
+use crate::prepare::absolute;
+use crate::state::{Round, State, StateFile, StateFolder, Terms, Upload};
+use crate::{
+    ObjectName, weights_key, CommitPlan, Error, Measured, Result, RevealOf, Scope, Session, Stage, TypedUrl, UpdatePlan,
+    embedding,
+};
+
+/// What is to be published, and where.
+///
+/// Everything that must not be lost goes to a state file before it counts:
+/// key, ids and URL before the first byte is sent, then how far the upload has
+/// come. Interrupted anywhere, the same publication finds its state file again
+/// and goes on.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a list of arguments with names")]
+pub struct Publication {
+    /// The plain weights: a safetensors file.
+    pub weights_file: PathBuf,
+    /// Where the encrypted weights go.
+    pub destination: Destination,
+    /// The store at the destination.
+    pub store: Store,
+    /// The vector that training gave, if it is known already.
+    pub embedding: Option<Vec<f32>>,
+    /// How the upload uses memory and connections.
+    pub options: UploadOptions,
+    /// Whether strangers will fetch the weights.
+    pub scope: Scope,
+    /// What the key is derived from, with the object's name; without it, and
+    /// for an object whose name is given, the key is drawn at random.
+    pub wallet: Option<KeyPair>,
+}
+
+/// Whether a publication that was begun is to go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+pub enum Begun {
+    /// The newest of the same weights to the same destination goes on.
+    #[default]
+    Continue,
+    /// It is left alone; a new model or new weights begin.
+    Leave,
+}
+
+impl Publication {
+    /// The state file of a new model with these weights: the one that was
+    /// begun, or a new one in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::NotSafetensors`] and [`Error::Refused`] before anything is
+    /// written; [`Error::WeightsChanged`] if what was begun was begun with
+    /// other bytes; [`Error::File`].
+    pub fn open(&self, folder: &StateFolder, begun: Begun) -> Result<StateFile> {
+        let weights_file = absolute(&self.weights_file)?;
+        if begun == Begun::Continue {
+            for (path, state) in folder.read()?.into_iter().rev() {
+                let Ok(state) = state else { continue };
+                if state.update.is_none() && self.is_of(&state.registration, &weights_file) {
+                    let mut file = StateFile::open(&path)?;
+                    self.take_up(&mut file, RevealOf::Registration)?;
+                    return Ok(file);
+                }
+            }
+        }
+        let state = State::new(self.round()?, now_ms());
+        StateFile::create(&folder.path_of(&state.model_id), state)
+    }
+
+    /// The state file of `model` with these weights as its update.
+    ///
+    /// # Errors
+    /// [`Error::NotPrepared`] if there is no state file of the model,
+    /// [`Error::Stage`] while other weights of it are on their way; as
+    /// [`Publication::open`].
+    pub fn open_update(
+        &self,
+        folder: &StateFolder,
+        model: ObjectId,
+        begun: Begun,
+    ) -> Result<StateFile> {
+        let weights_file = absolute(&self.weights_file)?;
+        let path = folder.path_of(&model);
+        if !path.exists() {
+            return Err(Error::NotPrepared { model, folder: folder.path().to_owned() });
+        }
+        let mut file = StateFile::open(&path)?;
+        let has_begun =
+            file.state.update.as_ref().is_some_and(|round| self.is_of(round, &weights_file));
+        if has_begun && begun == Begun::Continue {
+            self.take_up(&mut file, RevealOf::Update)?;
+        } else {
+            file.begin_update(self.round()?)?;
+        }
+        Ok(file)
+    }
+
+    /// Encrypts, hashes and uploads in one pass, or what is missing of it. At
+    /// the end the state file has the commitment. Nothing if that is done.
+    ///
+    /// The file is held, and changed, for as long as it takes; it comes back
+    /// with the result.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::WeightsChanged`], [`Error::File`].
+    pub async fn upload(
+        &self,
+        mut file: StateFile,
+        of: RevealOf,
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<(StateFile, Option<Uploaded>)> {
+        let round = round(&file, of)?;
+        if round.stage() != Stage::Unsealed {
+            return Ok((file, None));
+        }
+        let (input, upload) = self.input(round)?;
+        let source = Source::sealed(input, &Key::from_bytes(*round.decryption_key.as_bytes()));
+        let name = of_store(&name(&round.weights_url));
+        let record = upload.record.clone();
+
+        let file_of_journal = Arc::new(Mutex::new(Some(file)));
+        let held = Arc::clone(&file_of_journal);
+        let journal = Box::new(move |record: &Record| -> Result<(), JournalError> {
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            let file = held.as_mut().ok_or("the state file is closed")?;
+            let upload = |state: &mut State| {
+                if let Some(upload) = state.round_mut(of).and_then(|round| round.upload.as_mut()) {
+                    upload.record = Some(record.clone());
+                }
+            };
+            file.update(upload).map_err(Into::into)
+        });
+        let sent = self.store.upload(&name, source, record, &self.options, journal, progress).await;
+        let taken = file_of_journal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        file = taken.expect("only this function takes it");
+        let sent = sent?;
+
+        let commitment = Commitment::new(sent.digest.into_inner());
+        file.update(|state| {
+            let Some(round) = state.round_mut(of) else { return };
+            round.sealed = Some(Measured { commitment, size: sent.length });
+            if let Some(upload) = &mut round.upload {
+                upload.record = None;
+            }
+        })?;
+        Ok((file, Some(sent)))
+    }
+
+    /// Whether a round was begun by this publication and is not over.
+    fn is_of(&self, round: &Round, weights_file: &Path) -> bool {
+        let destination = self.destination.to_string();
+        round.upload.as_ref().is_some_and(|upload| upload.destination == destination)
+            && round.weights_file == weights_file
+            && round.stage() != Stage::Revealed
+    }
+
+    /// Goes on with what was begun, if the weights are still the same.
+    fn take_up(&self, file: &mut StateFile, of: RevealOf) -> Result<()> {
+        let round = round(file, of)?;
+        self.input(round)?;
+        let url = self.url(&name(&round.weights_url))?;
+        // Nobody has been told of the URL yet, so it may still be another one.
+        let moves = round.stage() == Stage::Unsealed && url != round.weights_url;
+        let numbers = self.embedding.as_ref().filter(|_| round.embedding != self.embedding);
+        if !moves && numbers.is_none() {
+            return Ok(());
+        }
+        file.update(|state| {
+            let Some(round) = state.round_mut(of) else { return };
+            if moves {
+                round.weights_url = url;
+            }
+            if numbers.is_some() {
+                round.embedding.clone_from(&self.embedding);
+            }
+        })
+    }
+
+    /// A round with a fresh key and a fresh name, after a look at the weights
+    /// and at the URL.
+    fn round(&self) -> Result<Round> {
+        let weights_file = absolute(&self.weights_file)?;
+        safetensors::inspect_file(&weights_file, None)
+            .map_err(|source| Error::NotSafetensors { path: weights_file.clone(), source })?;
+        let input = InputFile::open(&weights_file)?;
+        let name = ObjectName::random()?;
+        let weights_url = self.url(&name)?;
+        let key = match &self.wallet {
+            // A name that was given may have been used before.
+            Some(wallet) if !self.destination.is_one_object() => weights_key(wallet, &name),
+            _ => DecryptionKey::new(*Key::generate()?.as_bytes()),
+        };
+        Ok(Round {
+            weights_file,
+            // There is none: it exists at the store only.
+            sealed_file: PathBuf::new(),
+            weights_url,
+            decryption_key: key,
+            sealed: None,
+            embedding: self.embedding.clone(),
+            upload: Some(Upload {
+                destination: self.destination.to_string(),
+                plain_size: input.len(),
+                plain_modified: modified(&input),
+                record: None,
+            }),
+            commit: None,
+            reveal: None,
+        })
+    }
+
+    /// Where an object will be fetched; what cannot be fetched, or will not for
+    /// long, is refused before anything is sent.
+    fn url(&self, name: &ObjectName) -> Result<WeightsUrl> {
+        let url: TypedUrl =
+            self.store.public_url(&of_store(name)).as_str().parse().map_err(|_| Error::PublicUrl)?;
+        let report = url.check(self.scope);
+        if report.is_ok() { Ok(url.normal().clone()) } else { Err(Error::Refused(report)) }
+    }
+
+    /// The weights, opened once; refused if they are not those of the round.
+    fn input<'r>(&self, round: &'r Round) -> Result<(InputFile, &'r Upload)> {
+        let upload = round.upload.as_ref().ok_or(Error::NotPublished)?;
+        let input = InputFile::open(&round.weights_file)?;
+        let what = if input.len() != upload.plain_size {
+            "size"
+        } else if modified(&input) != upload.plain_modified {
+            "modification time"
+        } else {
+            return Ok((input, upload));
+        };
+        Err(Error::WeightsChanged { path: round.weights_file.clone(), what })
+    }
+}
+
+impl Session<'_> {
+    /// Looks whether a commit could succeed, before anything large is sent:
+    /// terms, coins, ids, embedding, chain and owner.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with all that is wrong, [`Error::Rpc`].
+    pub async fn foresee_commit(
+        &self,
+        file: &mut StateFile,
+        of: RevealOf,
+        terms: Terms,
+    ) -> Result<()> {
+        self.check_chain(file).await?;
+        let round = round(file, of)?;
+        if round.stage() != Stage::Unsealed {
+            return Ok(());
+        }
+        let (sender, url) = (self.key.address(), round.weights_url.commitment());
+        // The hash of the ciphertext is not known yet, and no check looks at it.
+        let unknown = Commitment::of("");
+        let mut prepared = match of {
+            RevealOf::Registration => {
+                CommitPlan::new(url, unknown, terms.stake_amount)
+                    .with_model_id(file.state.model_id)
+                    .with_staking_pool_id(file.state.staking_pool_id)
+                    .with_commission_rate(terms.commission_rate)
+                    .prepare(self.client, sender, &self.gas)
+                    .await?
+            }
+            RevealOf::Update => {
+                let plan = UpdatePlan {
+                    model_id: file.state.model_id,
+                    weights_url_commitment: url,
+                    weights_commitment: unknown,
+                };
+                plan.prepare(self.client, sender, &self.gas).await?
+            }
+        };
+        if let Some(numbers) = &round.embedding {
+            let dim = prepared.network.parameters.target_embedding_dim;
+            prepared.report.extend(embedding::check(numbers, dim));
+        }
+        prepared.checked().map(drop)
+    }
+}
+
+/// The name of the object at a URL; where the destination names it, any does.
+fn name(url: &WeightsUrl) -> ObjectName {
+    ObjectName::of(url).unwrap_or(ObjectName::ZERO)
+}
+
+/// The same name in the words of the store.
+const fn of_store(name: &ObjectName) -> soma_storage::ObjectName {
+    soma_storage::ObjectName::new(*name.as_bytes())
+}
+
+fn round(file: &StateFile, of: RevealOf) -> Result<&Round> {
+    file.state.round(of).ok_or(Error::NoUpdate { model: file.state.model_id })
+}
+
+/// When a file was last written, nanoseconds since 1970.
+fn modified(file: &InputFile) -> Option<u64> {
+    let since = file.modified()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok()
+}
