@@ -129,6 +129,11 @@ impl Publication {
         let source = Source::sealed(input, &Key::from_bytes(*round.decryption_key.as_bytes()));
         let name = of_store(&name(&round.weights_url));
         let record = upload.record.clone();
+        file.update(|state| {
+            if let Some(upload) = state.round_mut(of).and_then(|round| round.upload.as_mut()) {
+                upload.begun = true;
+            }
+        })?;
 
         let file_of_journal = Arc::new(Mutex::new(Some(file)));
         let held = Arc::clone(&file_of_journal);
@@ -158,6 +163,19 @@ impl Publication {
         Ok((file, Some(sent)))
     }
 
+    /// Takes back what [`Publication::open`] put on file, if nothing has left
+    /// this machine since: for a commit that was foreseen to fail.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Io`].
+    pub fn give_up(&self, mut file: StateFile, of: RevealOf) -> Result<()> {
+        match (has_begun(round(&file, of)?), of) {
+            (true, _) => Ok(()),
+            (false, RevealOf::Registration) => file.discard(),
+            (false, RevealOf::Update) => file.update(|state| state.update = None),
+        }
+    }
+
     /// Whether a round was begun by this publication and is not over.
     fn is_of(&self, round: &Round, weights_file: &Path) -> bool {
         let destination = self.destination.to_string();
@@ -169,6 +187,15 @@ impl Publication {
     /// Goes on with what was begun, if the weights are still the same.
     fn take_up(&self, file: &mut StateFile, of: RevealOf) -> Result<()> {
         let round = round(file, of)?;
+        if !has_begun(round) {
+            // Nothing was encrypted under its key, so it may as well be made anew.
+            let anew = self.round()?;
+            return file.update(|state| {
+                if let Some(round) = state.round_mut(of) {
+                    *round = anew;
+                }
+            });
+        }
         self.input(round)?;
         let url = self.url(&name(&round.weights_url))?;
         // Nobody has been told of the URL yet, so it may still be another one.
@@ -214,6 +241,7 @@ impl Publication {
                 destination: self.destination.to_string(),
                 plain_size: input.len(),
                 plain_modified: modified(&input),
+                begun: false,
                 record: None,
             }),
             commit: None,
@@ -289,6 +317,11 @@ impl Session<'_> {
         }
         prepared.checked().map(drop)
     }
+}
+
+/// Whether anything under the key of a round may have left this machine.
+fn has_begun(round: &Round) -> bool {
+    round.sealed.is_some() || round.upload.as_ref().is_none_or(|upload| upload.begun)
 }
 
 /// The name of the object at a URL; where the destination names it, any does.

@@ -118,6 +118,8 @@ fn what_cannot_be_committed_is_refused_before_anything_is_sent() {
     refused(&["--stake-amount", "1", "--embedding-file", "e.json"], 1, "NotSafetensors");
     assert_eq!(user.balance(), balance);
     assert_eq!(fs::read_dir(files.path()).unwrap().count(), 0, "nothing was sent");
+    let status = user.json(&["model", "status"]);
+    assert_eq!(status["models"].as_array().unwrap().len(), 0, "and nothing is left on file");
 }
 
 /// A host that takes the object and does not serve ranges of it is found out before

@@ -90,6 +90,8 @@ pub struct Upload {
     pub plain_size: u64,
     /// Nanoseconds since 1970, if the file system tells.
     pub plain_modified: Option<u64>,
+    /// Whether any of it may have left this machine.
+    pub begun: bool,
     /// How far it has come; absent before the first part and after the last.
     pub record: Option<soma_storage::Record>,
 }

@@ -157,7 +157,10 @@ pub(super) async fn run(
         commission_rate: args.commission_rate,
     };
     let session = desk.session(flags)?;
-    session.foresee_commit(&mut file, of, terms).await?;
+    if let Err(error) = session.foresee_commit(&mut file, of, terms).await {
+        publication.give_up(file, of)?;
+        return Err(error.into());
+    }
     let (mut file, uploaded) = upload(&publication, file, of, context).await?;
     let committed = match of {
         RevealOf::Registration => session.commit(&mut file, terms).await?,
