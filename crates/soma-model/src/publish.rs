@@ -14,8 +14,8 @@ use crate::network::now_ms;
 use crate::prepare::absolute;
 use crate::state::{Round, State, StateFile, StateFolder, Terms, Upload};
 use crate::{
-    ObjectName, weights_key, CommitPlan, Error, Measured, Result, RevealOf, Scope, Session, Stage, TypedUrl, UpdatePlan,
-    embedding,
+    CommitPlan, Error, Measured, ObjectName, Result, RevealOf, Scope, Session, Stage, TypedUrl,
+    UpdatePlan, embedding, weights_key,
 };
 
 /// What is to be published, and where.
@@ -252,8 +252,12 @@ impl Publication {
     /// Where an object will be fetched; what cannot be fetched, or will not for
     /// long, is refused before anything is sent.
     fn url(&self, name: &ObjectName) -> Result<WeightsUrl> {
-        let url: TypedUrl =
-            self.store.public_url(&of_store(name)).as_str().parse().map_err(|_| Error::PublicUrl)?;
+        let url: TypedUrl = self
+            .store
+            .public_url(&of_store(name))
+            .as_str()
+            .parse()
+            .map_err(|_| Error::PublicUrl)?;
         let report = url.check(self.scope);
         if report.is_ok() { Ok(url.normal().clone()) } else { Err(Error::Refused(report)) }
     }
