@@ -253,8 +253,13 @@ fn an_update_that_cannot_be_encrypted_leaves_the_one_before() {
     desk.preparation("new.enc").run_update(&mut file, &Options::new()).unwrap();
     let before = fs::read(file.path()).unwrap();
 
+    // The same weights once more are prepared already.
+    desk.preparation("new.enc").run_update(&mut file, &Options::new()).unwrap();
+    assert_eq!(fs::read(file.path()).unwrap(), before);
+
     // The output exists.
-    let refused = desk.preparation("new.enc").run_update(&mut file, &Options::new());
+    fs::write(desk.path("taken.enc"), "x").unwrap();
+    let refused = desk.preparation("taken.enc").run_update(&mut file, &Options::new());
     assert!(matches!(refused, Err(Error::Weights(soma_crypto::Error::OutputExists { .. }))));
     assert_eq!(fs::read(file.path()).unwrap(), before);
 
