@@ -106,7 +106,9 @@ impl Owner {
     fn watch(&self, nodes: &[&LocalNet]) -> Watch {
         let nodes = nodes.iter().map(|node| client(node)).collect();
         let (keys, storage) = (vec![self.key.clone()], self.storage.clone());
-        Watch::new(nodes, keys, storage, Scope::Local, self.states())
+        let mut watch = Watch::new(nodes, keys, storage, Scope::Local, self.states());
+        watch.look_every = Some(Duration::from_secs(1));
+        watch
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct View {
     pub(super) served: bool,
     /// How long an epoch lasts.
     pub(super) pace: Pace,
+    /// How often what is served is looked at, in milliseconds.
+    pub(super) look_ms: u64,
     /// What was done so far.
     pub(super) past: Past,
     /// Where in the beginning of the window it is this model's turn, 0 to 1.
@@ -115,8 +117,7 @@ pub(super) fn decide(view: &View) -> Decision {
     if decision.step != Step::Rest || !view.served {
         return decision;
     }
-    let look_ms =
-        view.past.inspected_ms.map_or(0, |at| at.saturating_add(view.pace.inspection_ms()));
+    let look_ms = view.past.inspected_ms.map_or(0, |at| at.saturating_add(view.look_ms));
     let idle = matches!(decision.waiting, Waiting::Nothing | Waiting::Commit);
     let waiting = if idle { Waiting::Look } else { decision.waiting };
     // A look may take a while, so it keeps clear of an open window.
@@ -228,6 +229,7 @@ mod tests {
             agreement: pulse.agreement(None, 5),
             served: false,
             pace: Pace::new(EPOCH_MS),
+            look_ms: 2_000,
             past: Past::default(),
             turn: 0.5,
         }
@@ -356,7 +358,7 @@ mod tests {
         assert_eq!(step(&view), (Step::Inspect, Waiting::Look));
         view.past.inspected_ms = Some(OPENS);
         assert_eq!(step(&view), (Step::Rest, Waiting::Look));
-        view.now_ms = OPENS + view.pace.inspection_ms();
+        view.now_ms = OPENS + view.look_ms;
         assert_eq!(step(&view).0, Step::Inspect);
         view.next = Next::Lost;
         assert_eq!(step(&view).0, Step::Inspect, "a dropped update leaves the old weights");

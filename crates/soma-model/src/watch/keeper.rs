@@ -28,7 +28,7 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(60);
 /// The shortest and the longest time that a transaction is waited for before
 /// the same one is sent again, perhaps to another node.
-const SENDING_MS: (u64, u64) = (2_000, 60_000);
+const SENDING_MS: (u64, u64) = (500, 60_000);
 /// How long to wait after a file that cannot be used.
 const IDLE_MS: u64 = 1_000;
 
@@ -154,7 +154,10 @@ impl<'a> Keeper<'a> {
             Step::Rest => Passed::Rested(decision.wake_ms),
             step => {
                 self.act(step, &view, &pulse, key).await;
-                (self.read, self.stale) = (None, true);
+                // A look changes nothing, and has asked the chain itself.
+                if step != Step::Inspect {
+                    (self.read, self.stale) = (None, true);
+                }
                 Passed::Acted
             }
         }
@@ -247,6 +250,8 @@ impl<'a> Keeper<'a> {
             true => 0.0,
             false => jitter(self.watch.seed, &state.model_id, reveal_epoch, 0),
         };
+        let pace = Pace::new(clock.map_or(DAY_MS, |clock| clock.duration_ms));
+        let look_every = self.watch.look_every.map(|every| every.as_millis());
         View {
             now_ms: pulse.time_ms(now_ms()),
             next,
@@ -255,7 +260,9 @@ impl<'a> Keeper<'a> {
             epoch: clock.map(|clock| clock.epoch),
             agreement: pulse.agreement(state.chain_id, reveal_epoch),
             served,
-            pace: Pace::new(clock.map_or(DAY_MS, |clock| clock.duration_ms)),
+            pace,
+            look_ms: look_every
+                .map_or(pace.inspection_ms(), |ms| u64::try_from(ms).unwrap_or(u64::MAX)),
             past: self.past,
             turn,
         }
@@ -523,8 +530,12 @@ impl<'a> Keeper<'a> {
         never: Vec<ObjectId>,
     ) -> Session<'s> {
         let Watch { storage, scope, timeout, .. } = self.watch;
-        let sending =
-            Duration::from_millis((view.pace.grace_ms() / 2).clamp(SENDING_MS.0, SENDING_MS.1));
+        let sending = (view.pace.grace_ms() / 2).clamp(SENDING_MS.0, SENDING_MS.1);
+        // A try that goes on after the window gives the key away for nothing.
+        let left = view.window.map_or(u64::MAX, |window| {
+            window.closes_at_ms.saturating_sub(view.now_ms).max(SENDING_MS.0)
+        });
+        let sending = Duration::from_millis(sending.min(left));
         Session {
             client,
             key,

@@ -69,6 +69,9 @@ pub struct Watch {
     pub only: Option<PathBuf>,
     /// How long to wait at most until a transaction is in a checkpoint.
     pub timeout: Duration,
+    /// How often what is served is looked at; as the length of an epoch
+    /// suggests if absent.
+    pub look_every: Option<Duration>,
     /// Where chance comes from; two watches with the same seed take the same
     /// turns.
     pub seed: u64,
@@ -121,7 +124,7 @@ impl Watch {
         let random = soma_proto::ObjectId::random();
         let seed = u64::from_le_bytes(*random.inner().first_chunk().expect("32 bytes"));
         let timeout = soma_rpc::WAIT_TIMEOUT;
-        Self { nodes, keys, storage, scope, folder, only: None, timeout, seed }
+        Self { nodes, keys, storage, scope, folder, only: None, timeout, look_every: None, seed }
     }
 
     /// Looks after the models until `stop` ends. `tell` hears of everything

@@ -19,7 +19,7 @@ const LAST_PAUSE_MS: (u64, u64) = (100, 60_000);
 /// The nodes are asked at most and at least so often.
 const POLL_MS: (u64, u64) = (20, 10_000);
 /// A served file is looked at at most and at least so often.
-const INSPECTION_MS: (u64, u64) = (1_000, 1_800_000);
+const INSPECTION_MS: (u64, u64) = (10_000, 1_800_000);
 /// How long a question to a node or a host may take, at least and at most.
 const PATIENCE_MS: (u64, u64) = (1_000, 60_000);
 
@@ -70,7 +70,7 @@ impl Pace {
     /// close together.
     pub(super) fn poll_ms(self, left_ms: u64) -> u64 {
         let longest = (self.duration_ms / 20).clamp(POLL_MS.0, POLL_MS.1);
-        let shortest = (self.duration_ms / 100).clamp(POLL_MS.0, 200);
+        let shortest = (self.duration_ms / 50).clamp(POLL_MS.0, 200);
         (left_ms / 10).clamp(shortest, longest.max(shortest))
     }
 
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!((DAY.delay_ms(0.0), BLINK.delay_ms(0.5)), (0, 50));
         assert_eq!((DAY.lead_ms(), BLINK.lead_ms()), (600_000, 250));
         assert_eq!((DAY.grace_ms(), BLINK.grace_ms()), (21_600_000, 500));
-        assert_eq!((DAY.inspection_ms(), BLINK.inspection_ms()), (1_800_000, 1_000));
+        assert_eq!((DAY.inspection_ms(), BLINK.inspection_ms()), (1_800_000, 10_000));
         assert_eq!((DAY.patience().as_secs(), BLINK.patience().as_secs()), (60, 1));
     }
 
@@ -133,7 +133,7 @@ mod tests {
     fn questions_come_closer_together_towards_an_event() {
         let polls = |pace: Pace| [0, 1_000, 20_000, u64::MAX].map(|left| pace.poll_ms(left));
         assert_eq!(polls(DAY), [200, 200, 2_000, 10_000]);
-        assert_eq!(polls(BLINK), [20, 100, 100, 100]);
+        assert_eq!(polls(BLINK), [40, 100, 100, 100]);
         assert_eq!(polls(Pace::new(1)), [20, 20, 20, 20]);
     }
 

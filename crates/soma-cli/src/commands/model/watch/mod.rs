@@ -76,6 +76,7 @@ pub(super) async fn run(args: WatchArgs, flags: &TransactionArgs, context: &Cont
     if !flags.sends()? || !flags.gas.is_empty() {
         return Err(Failure::usage("watch sends what is due; it has no preview and chooses coins"));
     }
+    let mut interrupts = Interrupts::listen()?;
     let wallet = context.wallet()?;
     let environments = environments(&args.rpc, &wallet, context)?;
     if args.install {
@@ -99,7 +100,6 @@ pub(super) async fn run(args: WatchArgs, flags: &TransactionArgs, context: &Cont
     watch.only = args.state;
     watch.timeout = flags.timeout();
 
-    let mut interrupts = Interrupts::listen()?;
     let hook = args.on_event.map(Hook::start);
     let mut broken = None;
     let tell = |event: Event| {
