@@ -33,6 +33,7 @@ mod amount;
 mod arguments;
 mod client;
 mod error;
+mod exit;
 mod keypair;
 mod kinds;
 mod namespace;
@@ -67,6 +68,8 @@ fn new_model_id() -> String {
 /// The native part of the package.
 #[pymodule]
 mod _soma {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::client::SomaClient;
     #[pymodule_export]
@@ -82,6 +85,11 @@ mod _soma {
     use super::wallet::Wallet;
     #[pymodule_export]
     use super::{load_embedding, new_model_id};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::exit::register(module)
+    }
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name for it")]
