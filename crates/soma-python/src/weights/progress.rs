@@ -37,6 +37,8 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Progress {
 struct Told {
     done: u64,
     at: Instant,
+    /// Whether the end was told; a pass may ask again before its output gets its name.
+    ended: bool,
     raised: Option<PyErr>,
 }
 
@@ -49,12 +51,13 @@ pub(crate) fn reporting<T>(
     stop: &Stop,
     pass: impl FnOnce(&Options<'_>) -> Result<T>,
 ) -> Result<T> {
-    let told = Mutex::new(Told { done: 0, at: Instant::now(), raised: None });
+    let told = Mutex::new(Told { done: 0, at: Instant::now(), ended: false, raised: None });
     let options = Options::new().with_progress(|now| {
         if let Some(progress) = progress {
             let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let last = now.total == Some(now.done);
-            if last || told.at.elapsed() >= INTERVAL {
+            if !told.ended && (last || told.at.elapsed() >= INTERVAL) {
+                told.ended = last;
                 let tell = Python::attach(|py| progress.tell(py, told.done, now.done, now.total));
                 told.done = now.done;
                 told.at = Instant::now();
