@@ -146,14 +146,22 @@ fn large_registry() -> Outcome {
     )
 }
 
-/// `soma model watch` over 50 epochs of a network that dies again and again.
+/// `soma model watch` on a network that dies again and again.
+///
+/// Epochs of 10 s, so that a busy machine does not miss what the watch would not.
 fn watch() -> Outcome {
+    soak_watch(&["--epochs", "10", "--epoch-ms", "10000", "--models", "6"])
+}
+
+/// The same as long as the options say; 50 epochs of 2 s and 20 models, unless told.
+pub(crate) fn soak_watch(options: &[&str]) -> Outcome {
     cargo(&["build", "--locked", "--package", "soma-cli", "--package", "soma-tests", "--bins"])?;
     let folder = target_dir().join("debug");
     show(
         Command::new(folder.join("watch"))
             .arg("--soma")
             .arg(folder.join("soma"))
+            .args(options)
             .current_dir(root()),
     )
 }

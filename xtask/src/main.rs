@@ -19,6 +19,8 @@ usage: cargo xtask <task>
   codegen [--check]         write the gRPC code of soma-proto; with --check, fail if it differs
   conformance --rpc URL [--faucet URL] [--admin URL] [--reference]
                             check a node, one line per check
+  soak-watch [--epochs N] [--epoch-ms N] [--models N] [--seed N]
+                            keep the watch busy on a network that dies again and again
   bench-registry            time commands on a network with 20,000 models
   bench-startup             time the start of a network and the demonstration
   bench-peers [--help]      time `soma weights` beside what a user would run otherwise
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen::run(true),
         ["ci", ..] => ci::run(&arguments[1..]),
         ["conformance", options @ ..] => ci::conformance(options),
+        ["soak-watch", options @ ..] => ci::soak_watch(options),
         ["bench-registry"] => ci::bench_registry(),
         ["bench-startup"] => ci::bench_startup(),
         ["bench-peers", options @ ..] => bench_peers::run(options),
