@@ -124,12 +124,25 @@ fn write_key(path: &Path, key: &Key) -> Result<()> {
     let write = || {
         let mut file =
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(key.to_hex().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()
+        let written = file
+            .write_all(key.to_hex().as_bytes())
+            .and_then(|()| file.write_all(b"\n"))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_folder(path));
+        if written.is_err() {
+            // A part of a key must not pass for one, and the next try needs the name.
+            let _ = fs::remove_file(path);
+        }
+        written
     };
     write().map_err(|source| {
         let text = format!("cannot write the key to {}: {source}", path.display());
         Error::Python(std::io::Error::new(source.kind(), text).into())
     })
+}
+
+/// Makes the name of a new file durable.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
