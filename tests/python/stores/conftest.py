@@ -54,9 +54,10 @@ class Owner:
 
     def __init__(self, folder, net):
         self.folder = folder
+        self.config = folder / "config"
         self.environment = {
             "PATH": os.environ["PATH"],
-            "SOMA_CONFIG_DIR": str(folder / "config"),
+            "SOMA_CONFIG_DIR": str(self.config),
             "SOMA_RPC_URL": net.rpc_url,
             "SOMA_FAUCET_URL": net.faucet_url,
             "SOMA_ADMIN_URL": net.admin_url,
