@@ -242,6 +242,29 @@ fn an_update_waits_for_the_weights_before_it() {
 }
 
 #[test]
+fn another_embedding_drops_a_signed_reveal() {
+    let desk = Desk::new();
+    let mut state = desk.prepared().state.clone();
+    let signer = KeyPair::from_bytes([1; 32]);
+    let kind = TransactionKind::DeactivateModel { model_id: state.model_id };
+    let signed = TransactionData::new(kind, signer.address(), Vec::new()).sign(&signer);
+    state.registration.commit = Some(Sent::found(3));
+    state.set_embedding(RevealOf::Registration, vec![0.5, 1.0]);
+    state.registration.reveal = Some(Sent::unsent(&signed));
+
+    state.set_embedding(RevealOf::Registration, vec![0.5, 1.0]);
+    assert_eq!(state.registration.stage(), Stage::RevealSigned);
+    state.set_embedding(RevealOf::Registration, vec![0.5, 2.0]);
+    assert_eq!(state.registration.stage(), Stage::Committed);
+    assert_eq!(state.registration.embedding.as_deref(), Some(&[0.5, 2.0][..]));
+
+    // What is public cannot be changed any more.
+    state.registration.reveal = Some(Sent::found(4));
+    state.set_embedding(RevealOf::Registration, vec![3.0]);
+    assert_eq!(state.registration.embedding.as_deref(), Some(&[0.5, 2.0][..]));
+}
+
+#[test]
 fn an_update_that_cannot_be_encrypted_leaves_the_one_before() {
     let desk = Desk::new();
     let mut file = desk.prepared();

@@ -223,6 +223,22 @@ impl State {
         }
     }
 
+    /// Puts the embedding of a round on file, until it is revealed.
+    ///
+    /// A reveal that was signed with another one is dropped: sent as it is, it
+    /// would publish the vector that this one replaces.
+    pub fn set_embedding(&mut self, of: RevealOf, numbers: Vec<f32>) {
+        let Some(round) = self.round_mut(of) else { return };
+        let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let is_new = round.embedding.as_deref().map(bits) != Some(bits(&numbers));
+        match round.stage() {
+            Stage::Revealed => return,
+            Stage::RevealSigned if is_new => round.reveal = None,
+            _ => {}
+        }
+        round.embedding = Some(numbers);
+    }
+
     /// The ids.
     pub const fn ids(&self) -> NewIds {
         NewIds { model_id: self.model_id, staking_pool_id: self.staking_pool_id }

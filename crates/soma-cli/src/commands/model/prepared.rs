@@ -432,12 +432,7 @@ fn set_embedding(file: &mut StateFile, of: RevealOf, argument: Option<&str>) -> 
 }
 
 fn put_embedding(file: &mut StateFile, of: RevealOf, numbers: Vec<f32>) -> Result<()> {
-    file.update(|state| {
-        if let Some(round) = state.round_mut(of) {
-            round.embedding = Some(numbers);
-        }
-    })?;
-    Ok(())
+    Ok(file.update(|state| state.set_embedding(of, numbers))?)
 }
 
 async fn preview(
