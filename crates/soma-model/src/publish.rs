@@ -102,6 +102,10 @@ impl Publication {
         if has_begun && begun == Begun::Continue {
             self.take_up(&mut file, RevealOf::Update)?;
         } else {
+            file.state
+                .update
+                .as_ref()
+                .map_or(Ok(()), |update| replaceable(update, begun, model))?;
             file.begin_update(self.round()?)?;
         }
         Ok(file)
@@ -321,6 +325,18 @@ impl Session<'_> {
         }
         prepared.checked().map(drop)
     }
+}
+
+/// An update that is uploaded, or on its way, has a key that is nowhere else: it is
+/// given up only where that is asked for.
+fn replaceable(update: &Round, begun: Begun, model: ObjectId) -> Result<()> {
+    let stage = update.stage();
+    if begun == Begun::Leave || stage == Stage::Revealed || !has_begun(update) {
+        return Ok(());
+    }
+    let what = "cannot publish other weights before the update that is prepared, unless it is \
+                given up with --new";
+    Err(Error::Stage { what, model, stage })
 }
 
 /// Whether anything under the key of a round may have left this machine.

@@ -99,6 +99,19 @@ fn directory_store(path: &Path) -> Store {
     Store::open(&destination, &options, &Environment::default(), &storage()).unwrap()
 }
 
+/// One public URL for all objects would give all of them one name.
+#[test]
+fn a_public_url_of_one_object_is_refused_where_many_go() {
+    for destination in ["s3://bucket/models", "file:///srv/weights", "https://host.example/w/"] {
+        let destination: Destination = destination.parse().unwrap();
+        let public_url = Some("https://cdn.example/model.bin".parse().unwrap());
+        let options = StoreOptions { public_url, ..StoreOptions::default() };
+        let refused = Store::open(&destination, &options, &credentials(), &storage());
+        let text = refused.err().unwrap().to_string();
+        assert!(text.contains("--public-url must be a folder"), "{text}");
+    }
+}
+
 async fn upload(
     store: &Store,
     name: &ObjectName,

@@ -90,6 +90,17 @@ fn publish_wait_and_all_of_it_again() {
     let info = user.json(&["model", "info", model]);
     assert_eq!(info["weights_url"], second["weights_url"]);
     assert_eq!(user.json(&["model", "audit"])["faulty"], 0);
+
+    // An update that is prepared is not given up unasked: its key is nowhere else.
+    fs::write(user.path("third.safetensors"), safetensors(6)).unwrap();
+    let prepare = ["model", "prepare", "--update", "--weights-file", "third.safetensors"];
+    user.json(&[&prepare[..], &["--weights-url", &to]].concat());
+    let state = read(state_file(&first).as_ref());
+    fs::write(user.path("new.safetensors"), safetensors(5)).unwrap();
+    let refused = user.refused(&update, 1, "Stage");
+    assert!(refused.contains("--new"), "{refused}");
+    assert_eq!(read(state_file(&first).as_ref()), state);
+    user.json(&[&update[..], &["--new"]].concat());
 }
 
 #[test]

@@ -110,6 +110,14 @@ impl Store {
             text: destination.to_string(),
             reason: "validators cannot fetch from there; give their URL with --public-url",
         };
+        // One URL for all of them would give all objects one name.
+        let one_for_all = matches!(given, Some(Public::Object(_)));
+        if one_for_all && !matches!(destination.0, Place::Object(_)) {
+            return Err(Error::Destination {
+                text: destination.to_string(),
+                reason: "it takes many objects, so --public-url must be a folder that ends with `/`",
+            });
+        }
         let of_cloud = |cloud: Cloud, prefix: &str| -> Result<_> {
             let derived = cloud.public.clone().map(Public::Folder);
             let public = given.clone().or(derived).ok_or_else(lacking)?;
