@@ -153,7 +153,7 @@ async fn run() -> Result<bool> {
     );
     println!("{} commits by the owner, {}", owner.commits, ended);
     judged.print();
-    let good = judged.is_good(options.models) && ended.code == Some(0);
+    let good = judged.is_good(options.models, options.epochs) && ended.code == Some(0);
     match good {
         true => println!("no reveal was missed, none was early"),
         false => println!("FAILED; the events are in {}", ended.save()?.display()),

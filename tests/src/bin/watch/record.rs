@@ -177,12 +177,15 @@ impl Judged {
     }
 
     /// Nothing early, nothing missed, and enough that it could have been.
-    pub(crate) fn is_good(&self, models: u32) -> bool {
+    ///
+    /// Every model has its registration, and in 50 epochs an update of its own.
+    pub(crate) fn is_good(&self, models: u32, epochs: u64) -> bool {
+        let rounds = u32::try_from(epochs / 50).unwrap_or(u32::MAX);
         let committed = self.registrations + self.updates;
         self.early.is_empty()
             && self.missed.is_empty()
             && self.registrations == models
-            && self.updates >= models
+            && self.updates >= models.saturating_mul(rounds)
             && self.unusable.len() * 20 <= committed as usize
     }
 }
