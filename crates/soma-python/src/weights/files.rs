@@ -1,15 +1,15 @@
 //! Weights from file to file, in memory that does not grow with them.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use soma_crypto::{Digest, Existing, Input, Key, Output};
+use soma_wallet::file;
 
 use super::Progress;
 use super::progress::reporting;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, text};
 use crate::runtime::Stop;
 
 /// What is done with one file, and where the result goes.
@@ -119,30 +119,17 @@ impl FileJob {
 }
 
 /// Writes 64 hex digits and a newline, for the owner's eyes only; a file that
-/// exists is never overwritten.
+/// exists is never overwritten, and no part of a key is left behind.
 fn write_key(path: &Path, key: &Key) -> Result<()> {
-    let write = || {
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        let written = file
-            .write_all(key.to_hex().as_bytes())
-            .and_then(|()| file.write_all(b"\n"))
-            .and_then(|()| file.sync_all())
-            .and_then(|()| sync_folder(path));
-        if written.is_err() {
-            // A part of a key must not pass for one, and the next try needs the name.
-            let _ = fs::remove_file(path);
-        }
-        written
-    };
-    write().map_err(|source| {
-        let text = format!("cannot write the key to {}: {source}", path.display());
-        Error::Python(std::io::Error::new(source.kind(), text).into())
+    let mut line = key.to_hex();
+    line.push('\n');
+    file::create(path, line.as_bytes(), file::Access::Owner).map_err(|error| {
+        let kind = match &error {
+            soma_wallet::Error::FileExists { .. } => ErrorKind::AlreadyExists,
+            soma_wallet::Error::Io { source, .. } => source.kind(),
+            _ => ErrorKind::Other,
+        };
+        let text = format!("cannot write the key to {}: {}", path.display(), text(&error));
+        Error::Python(std::io::Error::new(kind, text).into())
     })
-}
-
-/// Makes the name of a new file durable.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
