@@ -1,7 +1,8 @@
 //! Memory for one chunk, aligned to a page.
 
-/// What the kernel copies fastest from and to, and what no vector load straddles.
-const ALIGNMENT: usize = 4096;
+/// What the kernel copies fastest from and to, what a disk takes directly, and what no
+/// vector load straddles.
+pub(crate) const ALIGNMENT: usize = 4096;
 
 pub(crate) struct Buffer {
     storage: Vec<u8>,

@@ -65,6 +65,7 @@ mod chunk;
 mod cipher;
 mod digest;
 mod error;
+mod file_writer;
 mod input;
 mod key;
 mod options;

@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use crate::{Durability, Error, Existing, Options};
+use crate::{Durability, Error, Existing, Options, file_writer::FileWriter};
 
 /// An output of a pass.
 ///
@@ -57,14 +57,6 @@ impl fmt::Debug for Output<'_> {
 }
 
 /// An open output. Dropped without [`Sink::finish`], it leaves nothing behind.
-/// Bytes handed to a file at a time.
-///
-/// File systems with large folios take one block of the page cache per call. Blocks
-/// of a megabyte are rare in memory that has been in use for a while, and a virtual
-/// machine may have given them back to its host: getting one then costs up to ten
-/// times what copying into it does. 128 KiB is what `cat` and `cp` write.
-const WRITE_LEN: usize = 128 << 10;
-
 pub(crate) struct Sink<'a> {
     name: String,
     written: u64,
@@ -72,16 +64,14 @@ pub(crate) struct Sink<'a> {
 }
 
 enum Target<'a> {
-    Temporary { file: NamedTempFile, path: PathBuf, existing: Existing, durability: Durability },
+    Temporary { file: FileWriter, path: PathBuf, existing: Existing, durability: Durability },
     Writer(Box<dyn Write + Send + 'a>),
 }
 
 impl Sink<'_> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let result = match &mut self.target {
-            Target::Temporary { file, .. } => {
-                bytes.chunks(WRITE_LEN).try_for_each(|slice| file.as_file_mut().write_all(slice))
-            }
+            Target::Temporary { file, .. } => file.write(bytes),
             Target::Writer(writer) => writer.write_all(bytes),
         };
         result.map_err(|source| Error::Write {
@@ -102,7 +92,7 @@ impl Sink<'_> {
                 source,
             }),
             Target::Temporary { file, path, existing, durability } => {
-                persist(file, &path, existing, durability)
+                persist(file.into_inner(), &path, existing, durability)
             }
         }
     }
@@ -132,6 +122,7 @@ impl Target<'_> {
         match builder.tempfile_in(directory(&path)) {
             Ok(file) => {
                 options.tell_temporary(file.path());
+                let file = FileWriter::new(file);
                 Ok(Self::Temporary { file, path, existing, durability: options.durability })
             }
             Err(source) => Err(Error::Create { path, source }),

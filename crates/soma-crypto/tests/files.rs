@@ -135,6 +135,24 @@ fn every_way_in_and_out_gives_the_same_bytes() {
     }
 }
 
+/// Long enough to be written past the page cache as well, with an end that cannot be.
+#[test]
+fn a_long_file_is_the_same_bytes_whichever_way_they_are_written() {
+    let plain = painted((96 << 20) + 5);
+    let expected = sealed(&plain);
+    for threads in [1, 3] {
+        let dir = tempdir().unwrap();
+        let (from, to) = (dir.path().join("plain"), dir.path().join("sealed"));
+        fs::write(&from, &plain).unwrap();
+        let options = Options::new().with_threads(NonZeroUsize::new(threads).unwrap());
+        let found = seal(&key(), Input::file(&from), Output::file(&to), &options).unwrap();
+        assert_eq!(found, Commitment { size: expected.len() as u64, digest: hash(&expected) });
+        // Not assert_eq: nobody wants to see them.
+        assert!(fs::read(&to).unwrap() == expected, "{threads} threads");
+        assert_eq!(names(&dir), ["plain", "sealed"]);
+    }
+}
+
 #[test]
 fn an_existing_output_is_kept_unless_told() {
     let dir = tempdir().unwrap();
