@@ -65,9 +65,15 @@ pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// The `soma` binary of the debug profile.
-pub(crate) fn soma_binary() -> PathBuf {
-    target_dir().join("debug").join("soma")
+/// A program of the workspace in the debug profile, for [`programs`] to build.
+pub(crate) fn program(name: &str) -> PathBuf {
+    target_dir().join("debug").join(name)
+}
+
+/// Builds the programs just as the tests do: another choice of packages would be another
+/// choice of features, and cargo would build half of the dependencies once more.
+pub(crate) fn programs() -> Outcome {
+    cargo(&["build", "--workspace", "--locked", "--tests", "--bins"])
 }
 
 /// A command that starts in the root of the workspace.
@@ -122,25 +128,22 @@ fn documentation() -> Outcome {
 
 /// Checks a node from outside; the options say which.
 pub(crate) fn conformance(options: &[&str]) -> Outcome {
-    let run =
-        ["run", "--quiet", "--locked", "--package", "soma-tests", "--bin", "conformance", "--"];
-    cargo(&[&run[..], options].concat())
+    programs()?;
+    show(Command::new(program("conformance")).args(options).current_dir(root()))
 }
 
 fn own_conformance() -> Outcome {
-    cargo(&["build", "--locked", "--package", "soma-cli"])?;
-    let binary = soma_binary();
+    let binary = program("soma");
     conformance(&["--own", binary.to_str().ok_or("the target folder's name is not text")?])
 }
 
 /// Answers must stay small on a network with many models.
 fn large_registry() -> Outcome {
-    cargo(&["build", "--locked", "--package", "soma-cli", "--package", "soma-tests", "--bins"])?;
-    let folder = target_dir().join("debug");
+    programs()?;
     show(
-        Command::new(folder.join("registry"))
+        Command::new(program("registry"))
             .arg("--soma")
-            .arg(folder.join("soma"))
+            .arg(program("soma"))
             .args(["--models", "500"])
             .current_dir(root()),
     )
@@ -155,12 +158,11 @@ fn watch() -> Outcome {
 
 /// The same as long as the options say; 50 epochs of 2 s and 20 models, unless told.
 pub(crate) fn soak_watch(options: &[&str]) -> Outcome {
-    cargo(&["build", "--locked", "--package", "soma-cli", "--package", "soma-tests", "--bins"])?;
-    let folder = target_dir().join("debug");
+    programs()?;
     show(
-        Command::new(folder.join("watch"))
+        Command::new(program("watch"))
             .arg("--soma")
-            .arg(folder.join("soma"))
+            .arg(program("soma"))
             .args(options)
             .current_dir(root()),
     )

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ci::{cargo, root, show, soma_binary, target_dir};
+use crate::ci::{program, programs, root, show, target_dir};
 use crate::python::{PUBLISHED, environment, fresh_environment};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -30,7 +30,7 @@ pub(crate) enum Profile {
 /// The step of `cargo xtask ci`: the wheel in a fresh environment, its types, all
 /// suites. Everything runs even when something fails.
 pub(crate) fn check() -> Outcome {
-    cargo(&["build", "--locked", "--package", "soma-cli", "--package", "soma-tests", "--bins"])?;
+    programs()?;
     let wheel = build(Profile::Dev)?;
     let published = format!("soma-sdk=={}", PUBLISHED[0]);
     let python = fresh_environment("soma-client", &["--requirement", REQUIREMENTS, &published])?;
@@ -110,8 +110,8 @@ impl Installed {
     fn pytest(&self, suites: &str, variables: &[(&str, &str)]) -> Outcome {
         let mut pytest = self.command(&["-m", "pytest", "-q", "-p", "no:cacheprovider", suites]);
         pytest
-            .env("SOMA_BIN", soma_binary())
-            .env("SOMA_BUILDER", target_dir().join("debug").join("builder"))
+            .env("SOMA_BIN", program("soma"))
+            .env("SOMA_BUILDER", program("builder"))
             .envs(variables.iter().copied());
         show(&mut pytest)
     }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::ci::{cargo, command, root, show, soma_binary, target_dir};
+use crate::ci::{command, program, programs, root, show, target_dir};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -13,7 +13,7 @@ pub(crate) const PUBLISHED: &[&str] = &["0.1.4", "0.1.5"];
 
 /// The suites of the published client, once for each release.
 pub(crate) fn published_client() -> Outcome {
-    cargo(&["build", "--locked", "--package", "soma-cli", "--package", "soma-tests", "--bins"])?;
+    programs()?;
     let mut failed = Vec::new();
     for release in PUBLISHED {
         println!("\n-- soma-sdk {release}");
@@ -24,8 +24,8 @@ pub(crate) fn published_client() -> Outcome {
             &["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python/published_client"],
         );
         pytest
-            .env("SOMA_BIN", soma_binary())
-            .env("SOMA_BUILDER", target_dir().join("debug").join("builder"))
+            .env("SOMA_BIN", program("soma"))
+            .env("SOMA_BUILDER", program("builder"))
             .env("PYTHONDONTWRITEBYTECODE", "1");
         if let Err(error) = show(&mut pytest) {
             println!("{error}");
@@ -49,13 +49,13 @@ const MOTO: &str = "moto[s3,server]==5.2.5";
 
 /// The suite of stores that are not ours.
 pub(crate) fn stores() -> Outcome {
-    cargo(&["build", "--locked", "--package", "soma-cli"])?;
+    programs()?;
     let python = environment("stores", &[MOTO])?;
     let mut pytest = command(
         python.to_str().ok_or("the target folder's name is not text")?,
         &["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python/stores"],
     );
-    pytest.env("SOMA_BIN", soma_binary()).env("PYTHONDONTWRITEBYTECODE", "1");
+    pytest.env("SOMA_BIN", program("soma")).env("PYTHONDONTWRITEBYTECODE", "1");
     show(&mut pytest)
 }
 
