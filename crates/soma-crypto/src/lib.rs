@@ -79,7 +79,7 @@ pub use backend::{
     blake2b::HashKernel,
 };
 pub use batch::{OpenJob, SealJob, commitments, open_many, seal_many, verify_many};
-pub use blake2b::{Blake2b256, HashState, hash, hash_many};
+pub use blake2b::{Blake2b256, HashState, hash, hash_many, update_many};
 pub use chunk::{ChunkSize, open_chunk, seal_chunk};
 pub use cipher::Cipher;
 pub use digest::Digest;

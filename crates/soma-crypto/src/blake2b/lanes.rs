@@ -26,6 +26,31 @@ pub fn hash_many<B: AsRef<[u8]>>(inputs: &[B]) -> Vec<Digest> {
     digests
 }
 
+/// Appends to each stream the bytes at the same place in `inputs`, all of them side by
+/// side as by [`hash_many`]. Lengths may differ.
+///
+/// ```
+/// use soma_crypto::{Blake2b256, hash, update_many};
+///
+/// let mut streams = [Blake2b256::new(), Blake2b256::new()];
+/// update_many(&mut streams, &[b"a", b"x"]);
+/// update_many(&mut streams, &[b"bc", b""]);
+/// assert_eq!(streams.map(Blake2b256::finalize), [hash(b"abc"), hash(b"x")]);
+/// ```
+///
+/// # Panics
+/// If there are not as many inputs as streams.
+pub fn update_many(streams: &mut [Blake2b256], inputs: &[&[u8]]) {
+    assert_eq!(streams.len(), inputs.len(), "an input for each stream");
+    let width = Lanes::width();
+    for (streams, inputs) in streams.chunks_mut(width).zip(inputs.chunks(width)) {
+        match (streams, inputs) {
+            ([stream], [input]) => stream.update(input),
+            (streams, inputs) => advance(streams, inputs),
+        }
+    }
+}
+
 /// Streams that advance together.
 pub(crate) struct Lanes(Vec<Blake2b256>);
 
@@ -42,29 +67,34 @@ impl Lanes {
 
     /// Appends to each stream the bytes at the same place in `inputs`.
     pub(crate) fn update(&mut self, inputs: &[&[u8]]) {
-        let mut rest: Vec<_> =
-            self.0.iter_mut().zip(inputs).map(|(hasher, input)| hasher.top_up(input)).collect();
-        loop {
-            let ready = rest.iter().map(|rest| whole_blocks(rest)).filter(|ready| *ready > 0);
-            let Some(step) = ready.min() else { break };
-            let mut runs = Vec::with_capacity(rest.len());
-            for (hasher, rest) in self.0.iter_mut().zip(&mut rest) {
-                if whole_blocks(rest) > 0 {
-                    let (now, later) = rest.split_at(step * BLOCK);
-                    *rest = later;
-                    runs.push(hasher.run(now.as_chunks().0));
-                }
-            }
-            HashKernel::detect().compress_many(&mut runs);
-        }
-        for (hasher, rest) in self.0.iter_mut().zip(rest) {
-            hasher.update(rest);
-        }
+        advance(&mut self.0, inputs);
     }
 
     /// Ends one stream and starts an empty one in its place.
     pub(crate) fn finish(&mut self, lane: usize) -> Digest {
         std::mem::take(&mut self.0[lane]).finalize()
+    }
+}
+
+/// Advances at most as many streams as there are lanes.
+fn advance(streams: &mut [Blake2b256], inputs: &[&[u8]]) {
+    let mut rest: Vec<_> =
+        streams.iter_mut().zip(inputs).map(|(hasher, input)| hasher.top_up(input)).collect();
+    loop {
+        let ready = rest.iter().map(|rest| whole_blocks(rest)).filter(|ready| *ready > 0);
+        let Some(step) = ready.min() else { break };
+        let mut runs = Vec::with_capacity(rest.len());
+        for (hasher, rest) in streams.iter_mut().zip(&mut rest) {
+            if whole_blocks(rest) > 0 {
+                let (now, later) = rest.split_at(step * BLOCK);
+                *rest = later;
+                runs.push(hasher.run(now.as_chunks().0));
+            }
+        }
+        HashKernel::detect().compress_many(&mut runs);
+    }
+    for (hasher, rest) in streams.iter_mut().zip(rest) {
+        hasher.update(rest);
     }
 }
 

@@ -4,7 +4,7 @@ mod lanes;
 mod state;
 
 pub(crate) use lanes::Lanes;
-pub use lanes::hash_many;
+pub use lanes::{hash_many, update_many};
 pub use state::HashState;
 
 use crate::{
