@@ -15,6 +15,8 @@ use soma_storage::{
     StoreOptions, UploadOptions, Uploaded,
 };
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Notify;
 
 const MIB: usize = 1 << 20;
 const LENGTH: usize = 12 * MIB + 5;
@@ -142,6 +144,37 @@ impl World {
         });
         let store = self.store(destination);
         store.upload(&self.name, source, record, &options, journal, |_| {}).await
+    }
+
+    /// Begins an upload and kills it when its host has had enough.
+    async fn kill_when(&self, destination: &str, enough: impl Fn(&Self) -> bool) {
+        tokio::select! {
+            ended = self.upload(destination) => panic!("{ended:?}"),
+            () = async {
+                while !enough(self) {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            } => {}
+        }
+    }
+
+    /// Changes the plain file in a way that its size and time do not show.
+    fn change_secretly(&self, offset: usize) {
+        let path = self.folder.path().join("plain");
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let mut plain = std::fs::read(&path).unwrap();
+        plain[offset] ^= 1;
+        std::fs::write(&path, plain).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+    }
+
+    /// Parts whose hash is on record.
+    fn known(&self) -> usize {
+        let record = serde_json::to_value(self.saved.lock().unwrap().as_ref()).unwrap();
+        let digests = record["digests"].as_str().map(str::len).unwrap_or_default();
+        // Base64 takes four characters for three bytes.
+        digests / 4 * 3 / 32
     }
 
     fn assert_arrived(&self, done: &Uploaded) {
@@ -298,4 +331,146 @@ async fn a_presigned_url_is_the_object_itself() {
     assert_eq!(request.headers["content-length"], LENGTH.to_string());
     assert!(!request.headers.contains_key("authorization"));
     assert!(!format!("{store:?}").contains("hush"));
+}
+
+/// A store that reads parts and never answers, until it is told to.
+async fn mute(answers: Arc<Mutex<bool>>) -> World {
+    let objects = Arc::new(Mutex::new(Objects::default()));
+    let shared = Arc::clone(&objects);
+    let server = Server::start(move |_, request| {
+        if request.method == "PUT" && !*answers.lock().unwrap() {
+            return Reply { bytes: Vec::new(), end: End::Silence };
+        }
+        shared.lock().unwrap().answer(request)
+    })
+    .await;
+    World { server, objects, ..World::new(Arc::new(|_, _| None)).await }
+}
+
+/// Killed with all its parts in flight, an upload knows what it has sent: other
+/// bytes never follow under the same key.
+#[tokio::test]
+async fn what_was_in_flight_at_a_kill_is_known_to_the_next_run() {
+    let answers = Arc::new(Mutex::new(false));
+    let world = mute(Arc::clone(&answers)).await;
+    let seen = |world: &World| [1, 2, 3].iter().all(|part| world.puts(*part) == 1);
+    world.kill_when(IN_PARTS, seen).await;
+    assert_eq!(world.known(), 3);
+
+    world.change_secretly(11 * MIB);
+    *answers.lock().unwrap() = true;
+    let error = world.upload(IN_PARTS).await.unwrap_err();
+    assert!(matches!(error, Error::SourceChanged { what: "content", .. }), "{error:?}");
+    assert_eq!(world.puts(3), 1, "the other bytes have not left the machine");
+    world.change_secretly(11 * MIB);
+    let done = world.upload(IN_PARTS).await.unwrap();
+    world.assert_arrived(&done);
+}
+
+#[tokio::test]
+async fn what_a_single_put_has_sent_is_known_to_the_next_run() {
+    let answers = Arc::new(Mutex::new(false));
+    let world = mute(Arc::clone(&answers)).await;
+    let whole =
+        |world: &World| world.server.requests().iter().any(|request| request.body.len() == LENGTH);
+    world.kill_when(AS_A_WHOLE, whole).await;
+    assert_eq!(world.known(), 3);
+
+    world.change_secretly(11 * MIB);
+    *answers.lock().unwrap() = true;
+    let error = world.upload(AS_A_WHOLE).await.unwrap_err();
+    assert!(matches!(error, Error::SourceChanged { what: "content", .. }), "{error:?}");
+    for request in world.server.requests().iter().skip(1) {
+        let length = request.body.len();
+        assert!(length <= 10 * MIB && request.body == world.sealed[..length]);
+    }
+    world.change_secretly(11 * MIB);
+    let done = world.upload(AS_A_WHOLE).await.unwrap();
+    world.assert_arrived(&done);
+}
+
+/// A part that is on its way is on record already, at every moment.
+#[tokio::test]
+async fn nothing_is_sent_before_its_hash_is_on_record() {
+    for destination in [IN_PARTS, AS_A_WHOLE] {
+        let saved: Arc<Mutex<Option<Record>>> = Arc::default();
+        let objects = Arc::new(Mutex::new(Objects::default()));
+        let unknown = Arc::new(AtomicUsize::new(0));
+        let (shared, known, late) =
+            (Arc::clone(&objects), Arc::clone(&saved), Arc::clone(&unknown));
+        let server = Server::start(move |_, request| {
+            let part = request
+                .path
+                .split_once('?')
+                .map_or(3, |(_, query)| part_number(query).parse().unwrap_or(0));
+            let record = serde_json::to_value(known.lock().unwrap().as_ref()).unwrap();
+            let digests = record["digests"].as_str().map(str::len).unwrap_or_default();
+            if request.method == "PUT" && digests / 4 * 3 / 32 < part {
+                late.fetch_add(1, Ordering::Relaxed);
+            }
+            shared.lock().unwrap().answer(request)
+        })
+        .await;
+        let world = World { server, objects, saved, ..World::new(Arc::new(|_, _| None)).await };
+        let done = world.upload(destination).await.unwrap();
+        world.assert_arrived(&done);
+        assert_eq!(unknown.load(Ordering::Relaxed), 0, "{destination}");
+    }
+}
+
+/// A store that turns a PUT away at once and goes on taking its body: what is
+/// left of that try does not meddle with the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_try_hashes_on_its_own() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    // So that a good part of the first body stays with the sender.
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(8).unwrap();
+    let url = format!("http://{}/w", listener.local_addr().unwrap()).parse().unwrap();
+    let (second_is_here, first_went_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (here, went_on) = (Arc::clone(&second_is_here), Arc::clone(&first_went_on));
+    tokio::spawn(async move {
+        let mut first = head_of_put(&listener).await;
+        let busy = b"HTTP/1.1 503 Slow Down\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
+        first.write_all(busy).await.unwrap();
+        let lingering = async move {
+            here.notified().await;
+            let (mut taken, mut block) = (0, vec![0; 64 << 10]);
+            while taken < 2 * MIB {
+                match first.read(&mut block).await {
+                    Ok(count @ 1..) => taken += count,
+                    // It hung up, which is just as good.
+                    _ => break,
+                }
+            }
+            went_on.notify_one();
+        };
+        tokio::spawn(lingering);
+        let mut second = head_of_put(&listener).await;
+        let (mut left, mut block) = (LENGTH, vec![0; 64 << 10]);
+        while left > 0 {
+            left -= second.read(&mut block).await.unwrap();
+        }
+        second_is_here.notify_one();
+        first_went_on.notified().await;
+        second.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    });
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("sealed");
+    std::fs::write(&path, painted(LENGTH)).unwrap();
+    let storage = Storage::new(AddressPolicy::Any).unwrap().with_retry(at_once(3));
+    let sent = storage.put_file(&url, &path, |_| {}).await.unwrap();
+    assert_eq!(sent.digest, hash(&painted(LENGTH)));
+}
+
+/// Accepts a connection and reads up to the end of a request's head, and not
+/// a byte further.
+async fn head_of_put(listener: &tokio::net::TcpListener) -> tokio::net::TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    stream
 }

@@ -293,6 +293,19 @@ async fn an_upload_that_the_store_has_forgotten_begins_again() {
         .await
         .expect_err("the disk is full");
     std::fs::remove_dir_all(&served).unwrap();
+    // What the store has forgotten may have been seen all the same.
+    let plain = weights.path("plain");
+    let modified = std::fs::metadata(&plain).unwrap().modified().unwrap();
+    let write = |bytes: &[u8]| {
+        std::fs::write(&plain, bytes).unwrap();
+        let file = std::fs::File::options().write(true).open(&plain).unwrap();
+        file.set_modified(modified).unwrap();
+    };
+    write(&[&[1], &weights.plain[1..]].concat());
+    let error = upload(&store, &name, &weights, &saved).await.unwrap_err();
+    assert!(matches!(error, Error::SourceChanged { what: "content", .. }), "{error:?}");
+    assert_eq!(store.length(&name).await.unwrap(), None);
+    write(&weights.plain);
     let done = upload(&store, &name, &weights, &saved).await.unwrap();
     assert_eq!(done.digest, hash(&weights.sealed));
     assert!(std::fs::read(served.join(name.to_string())).unwrap() == weights.sealed);

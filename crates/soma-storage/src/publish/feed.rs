@@ -9,7 +9,7 @@ use std::sync::mpsc as blocking;
 use std::thread;
 
 use bytes::{Bytes, BytesMut};
-use soma_crypto::{Blake2b256, Cipher, HashState, InputFile, Key};
+use soma_crypto::{Blake2b256, Cipher, Digest, HashState, InputFile, Key};
 use tokio::sync::mpsc;
 
 use crate::meter::Meter;
@@ -50,8 +50,11 @@ pub(super) struct Piece {
     pub(super) part: u64,
     /// Whether it is to be sent, or only to be compared.
     pub(super) send: bool,
-    /// States of the hash before and after, if it was read before.
-    pub(super) check: Option<(HashState, HashState)>,
+    /// The state of the hash before it, if that is not what the piece before
+    /// leaves behind.
+    pub(super) before: Option<HashState>,
+    /// What the hash must be at its end, if it was read before.
+    pub(super) expected: Option<Digest>,
 }
 
 /// A part that is ready.
@@ -63,18 +66,26 @@ pub(super) struct Part {
     pub(super) send: bool,
     /// The state of the hash after it.
     pub(super) end: HashState,
+    /// The hash of everything up to its end.
+    pub(super) digest: Digest,
 }
 
 /// Parts as they become ready. Dropping it ends the threads.
 pub(super) struct Feed {
     parts: mpsc::Receiver<Result<Part>>,
+    buffers: Buffers,
+}
+
+/// Where buffers are given back.
+#[derive(Clone)]
+pub(super) struct Buffers {
     free: blocking::Sender<BytesMut>,
     part_size: usize,
 }
 
 impl Feed {
     /// Starts reading. `hasher` goes on with the first piece that has no
-    /// states of its own.
+    /// state of its own.
     pub(super) fn start(
         source: Arc<Source>,
         meter: Arc<Meter>,
@@ -113,7 +124,7 @@ impl Feed {
                 }
             }
         });
-        Self { parts, free, part_size }
+        Self { parts, buffers: Buffers { free, part_size } }
     }
 
     /// The next part; nothing after the last.
@@ -121,6 +132,13 @@ impl Feed {
         self.parts.recv().await
     }
 
+    /// Where the buffers of parts are to be given back.
+    pub(super) const fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+}
+
+impl Buffers {
     /// Takes the buffer of a part back.
     pub(super) fn recycle(&self, bytes: Bytes) {
         // A connection may still hold on to it; then there is a new one.
@@ -161,24 +179,15 @@ impl Source {
         bytes: Bytes,
         part_size: u64,
     ) -> Result<Part> {
-        let end = match &piece.check {
-            None => {
-                running.update(&bytes);
-                running.export_state()
-            }
-            Some((before, after)) => {
-                let mut hasher = Blake2b256::restore_state(before);
-                hasher.update(&bytes);
-                if hasher.export_state() != *after {
-                    return Err(Error::SourceChanged {
-                        name: self.file.name().to_owned(),
-                        what: "content",
-                    });
-                }
-                after.clone()
-            }
-        };
+        let mut own = piece.before.as_ref().map(Blake2b256::restore_state);
+        let hasher = own.as_mut().unwrap_or(running);
+        hasher.update(&bytes);
+        let (end, digest) = (hasher.export_state(), hasher.clone().finalize());
+        if piece.expected.is_some_and(|expected| expected != digest) {
+            let name = self.file.name().to_owned();
+            return Err(Error::SourceChanged { name, what: "content" });
+        }
         let offset = piece.part * part_size;
-        Ok(Part { index: piece.part, offset, bytes, send: piece.send, end })
+        Ok(Part { index: piece.part, offset, bytes, send: piece.send, end, digest })
     }
 }

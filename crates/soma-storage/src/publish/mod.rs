@@ -16,6 +16,7 @@ use self::feed::BUFFERS_IN_FEED;
 pub use self::feed::Source;
 pub use self::journal::{Journal, JournalError};
 pub use self::record::Record;
+use self::single::Whole;
 use crate::meter::Meter;
 use crate::{Error, ObjectName, Result, Storage, Store};
 
@@ -30,6 +31,16 @@ const LARGEST_PART: u64 = 5 << 30;
 
 /// Part sizes are rounded up to this.
 const PART_STEP: u64 = 1 << 20;
+
+/// Parts that wait for the connection where one PUT takes all of them: one is
+/// put on record while another one is sent.
+const PARTS_AHEAD: usize = 3;
+
+/// Bytes read and hashed at a time where nothing is put on record.
+const CHUNK: u64 = 1 << 20;
+
+/// So many of these wait for the connection.
+const CHUNKS_AHEAD: usize = 5;
 
 /// How an upload uses memory and connections.
 ///
@@ -124,9 +135,10 @@ impl Store {
     ///
     /// The source is read through one handle, encrypted and hashed while its
     /// parts are under way; a part that fails is repeated by the policy of the
-    /// [`Storage`]. Whatever must not be lost goes through `journal` before it
-    /// counts; after an interruption, the last record given to it continues
-    /// the upload. `options` then only govern what was not decided before.
+    /// [`Storage`]. The hash of a part goes through `journal` before the part is
+    /// sent, and its arrival before it counts; after an interruption, the last
+    /// record given to it continues the upload, with the very same bytes or
+    /// not at all. `options` then only govern what was not decided before.
     ///
     /// # Errors
     /// [`Error::SourceChanged`] if a record is of another file, or the file
@@ -142,12 +154,21 @@ impl Store {
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Uploaded> {
         let source = Arc::new(source);
-        if let Some(url) = self.put_url(name) {
-            return single::put(self.storage(), &url, &source, self.meter(), &mut progress).await;
-        }
         let resumed = record.as_ref().map(Record::part_size);
         let layout = options.layout(source.length(), resumed)?;
-        multipart::send(self, name, &source, record, layout, journal, &mut progress).await
+        let Some(url) = self.put_url(name) else {
+            return multipart::send(self, name, &source, record, layout, journal, &mut progress)
+                .await;
+        };
+        let whole = Whole {
+            storage: self.storage(),
+            url: &url,
+            source: &source,
+            meter: self.meter(),
+            ahead: layout.in_flight.min(PARTS_AHEAD),
+        };
+        let record = record.unwrap_or_else(|| Record::new(layout.part_size, &source.file));
+        whole.put(record, Some(journal), &mut progress).await
     }
 }
 
@@ -171,7 +192,10 @@ impl Storage {
     ) -> Result<Uploaded> {
         let source = Arc::new(Source::plain(InputFile::open(path)?));
         let mut tell = |now: Progress| progress(now.sent.max(now.confirmed));
-        single::put(self, url, &source, &Arc::new(Meter::default()), &mut tell).await
+        let meter = Arc::new(Meter::default());
+        let whole =
+            Whole { storage: self, url, source: &source, meter: &meter, ahead: CHUNKS_AHEAD };
+        whole.put(Record::new(CHUNK, &source.file), None, &mut tell).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! An upload in parts: several under way, each repeated by itself, all of
-//! them on record before they count.
+//! them on record before they are sent.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,34 +30,36 @@ pub(super) async fn send(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Uploaded> {
     let mut saver = Saver::start(journal);
-    let resumed = record.is_some();
     let mut record = match record {
         Some(record) => record,
-        None => begin(store, name, source, layout, &mut saver).await?,
+        None => Record::new(layout.part_size, &source.file),
     };
     record.check(&source.file)?;
+    let resumed = record.upload_id().is_some();
+    if !resumed {
+        begin(store, name, &mut record, &mut saver).await?;
+    }
     let mut run = Run { store, key: store.key(name), source, layout, progress };
     match run.finish(name, &mut record, &mut saver).await {
         Err(error) if resumed && run.is_forgotten(&error) => {
-            let mut record = begin(store, name, source, layout, &mut saver).await?;
+            begin(store, name, &mut record, &mut saver).await?;
             run.finish(name, &mut record, &mut saver).await
         }
         done => done,
     }
 }
 
+/// Begins at the first part, under a new id.
 async fn begin(
     store: &Store,
     name: &ObjectName,
-    source: &Source,
-    layout: Layout,
+    record: &mut Record,
     saver: &mut Saver,
-) -> Result<Record> {
+) -> Result<()> {
     let key = store.key(name);
     let id = repeat(store.storage().retry(), || store.begin(&key)).await?;
-    let record = Record::new(id, layout.part_size, &source.file);
-    saver.save_now(record.clone()).await?;
-    Ok(record)
+    record.restart(Some(id));
+    saver.save_now(record.clone()).await
 }
 
 struct Run<'a> {
@@ -82,8 +85,8 @@ impl Run<'_> {
         }
         self.source.file.check_unchanged()?;
         saver.save_now(record.clone()).await?;
-        let marks = record.marks().ok_or(Error::Record)?;
-        let (store, key, id) = (self.store, &self.key, record.upload_id());
+        let (marks, id) = record.marks().zip(record.upload_id()).ok_or(Error::Record)?;
+        let (store, key) = (self.store, &self.key);
         let completed = repeat(store.storage().retry(), || store.complete(key, id, &marks)).await;
         if let Err(error) = completed {
             // An answer that was lost looks like this when the request is repeated.
@@ -103,7 +106,7 @@ impl Run<'_> {
         })
     }
 
-    /// Sends what is missing.
+    /// Sends what is missing: each part once its hash is on record.
     async fn parts(&mut self, record: &mut Record, saver: &mut Saver) -> Result<()> {
         let mut feed = Feed::start(
             Arc::clone(self.source),
@@ -113,34 +116,44 @@ impl Run<'_> {
             usize::try_from(record.part_size()).unwrap_or(usize::MAX),
             self.layout.in_flight,
         );
-        let id = record.upload_id().to_owned();
+        let buffers = feed.buffers().clone();
+        let id = record.upload_id().ok_or(Error::Record)?.to_owned();
         let mut sending = FuturesUnordered::new();
-        let mut reading = true;
-        let mut unsaved = false;
+        // Parts whose hashes are not on record yet, and how many of them the
+        // record that is being saved has.
+        let (mut waiting, mut covered) = (VecDeque::new(), 0);
+        let (mut reading, mut unsaved) = (true, false);
         let mut tick = tokio::time::interval(TICK);
-        while reading || !sending.is_empty() {
+        while reading || !waiting.is_empty() || !sending.is_empty() {
             if unsaved && !saver.is_busy() {
                 saver.save(record.clone());
-                unsaved = false;
+                (unsaved, covered) = (false, waiting.len());
             }
+            let has_room = waiting.len() + sending.len() < self.layout.in_flight;
             tokio::select! {
-                part = feed.next(), if reading && sending.len() < self.layout.in_flight => {
+                part = feed.next(), if reading && has_room => {
                     match part.transpose()? {
                         None => reading = false,
-                        Some(part) if part.send => {
-                            record.hashed(&part);
-                            sending.push(self.part(id.clone(), part));
+                        Some(part) if !part.send => buffers.recycle(part.bytes),
+                        Some(part) if record.hashed(&part) => {
+                            waiting.push_back(part);
+                            unsaved = true;
                         }
-                        Some(part) => feed.recycle(part.bytes),
+                        Some(part) => sending.push(self.part(id.clone(), part)),
                     }
                 }
                 Some(sent) = sending.next() => {
                     let (index, mark, bytes) = sent?;
                     record.arrived(index, mark);
-                    feed.recycle(bytes);
+                    buffers.recycle(bytes);
                     unsaved = true;
                 }
-                saved = saver.saved(), if saver.is_busy() => saved?,
+                saved = saver.saved(), if saver.is_busy() => {
+                    saved?;
+                    let on_record = waiting.drain(..covered);
+                    sending.extend(on_record.map(|part| self.part(id.clone(), part)));
+                    covered = 0;
+                }
                 _ = tick.tick() => {}
             }
             self.tell(record);

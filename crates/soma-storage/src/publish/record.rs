@@ -11,55 +11,68 @@ use soma_crypto::{Blake2b256, Digest, HashState, InputFile};
 use super::feed::{Part, Piece};
 use crate::{Error, Result};
 
-/// The state of an upload in parts. Saved before its parts count, it makes the
-/// next run send only what is missing and end with the same bytes.
+/// The state of an upload. Saved before its parts are sent, it makes the next
+/// run send only what is missing and end with the same bytes.
 ///
-/// The hash runs over the ciphertext in order, and parts are hashed before
-/// they are sent; so its state tells what was sent even of parts whose answer
-/// never came. Of each of those the states before and after are kept: sent
-/// again, it must lead from the one to the other.
+/// The hash runs over the ciphertext in order. What it was at the end of each
+/// part is on record before the part leaves the machine, and stays there even
+/// if the store forgets the upload: a part that is sent again must lead to the
+/// same digest, so that one key never encrypts two files.
 ///
 /// A hash state holds a few bytes of ciphertext; the key is not in here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// The store's name for the upload.
-    upload_id: String,
+    /// The store's name for the upload; none for a host that takes one PUT.
+    upload_id: Option<String>,
     /// Bytes in every part but the last.
     part_size: u64,
     /// Bytes of the plain file.
     plain_size: u64,
     /// When the plain file was last written, nanoseconds since 1970.
     plain_modified: Option<u64>,
+    /// For each part that may ever have been sent, in order, the hash of all
+    /// bytes up to its end.
+    #[serde(serialize_with = "write_digests", deserialize_with = "read_digests")]
+    digests: Vec<Digest>,
     /// The hash of the parts below.
     #[serde(serialize_with = "write_state", deserialize_with = "read_state")]
     hash_state: HashState,
-    /// The store's marks of the parts that were hashed, in order; of those
-    /// that are not known to have arrived, nothing.
+    /// The store's marks of the parts of this upload that were hashed, in
+    /// order; of those that are not known to have arrived, nothing.
     parts: Vec<Option<String>>,
-    /// States of the hash before and after parts that have not arrived, and
-    /// around the last one, by the number of parts before.
+    /// States of the hash before parts that have not arrived, and before the
+    /// last one, by the number of parts before.
     #[serde(serialize_with = "write_states", deserialize_with = "read_states")]
     cuts: BTreeMap<u64, HashState>,
 }
 
 impl Record {
-    pub(super) fn new(upload_id: String, part_size: u64, file: &InputFile) -> Self {
-        let hash_state = Blake2b256::new().export_state();
+    /// Of a file of which nothing was sent yet.
+    pub(super) fn new(part_size: u64, file: &InputFile) -> Self {
         Self {
-            upload_id,
+            upload_id: None,
             part_size,
             plain_size: file.len(),
             plain_modified: modified(file),
-            cuts: BTreeMap::from([(0, hash_state.clone())]),
-            hash_state,
+            digests: Vec::new(),
+            hash_state: Blake2b256::new().export_state(),
             parts: Vec::new(),
+            cuts: BTreeMap::new(),
         }
     }
 
-    /// The store's name for the upload.
-    pub fn upload_id(&self) -> &str {
-        &self.upload_id
+    /// Begins again from the first part; what was ever sent stays known.
+    pub(super) fn restart(&mut self, upload_id: Option<String>) {
+        self.upload_id = upload_id;
+        self.hash_state = Blake2b256::new().export_state();
+        self.parts.clear();
+        self.cuts.clear();
+    }
+
+    /// The store's name for the upload, if it has one.
+    pub fn upload_id(&self) -> Option<&str> {
+        self.upload_id.as_deref()
     }
 
     /// Bytes in every part but the last.
@@ -93,24 +106,25 @@ impl Record {
     }
 
     /// What is to be read, in order: parts that may not have arrived, then
-    /// those nobody has read. If all have arrived, the last one is read again:
-    /// at least one part must show that file and key are the same.
+    /// those that this upload has not come to. If all have arrived, the last
+    /// one is read again: at least one part must show that file and key are
+    /// the same.
     pub(super) fn pieces(&self) -> impl Iterator<Item = Piece> + Send + use<> {
-        let state = |cut: u64| self.state(cut).cloned();
-        let again = |part: u64, send| {
-            Some(Piece { part, send, check: Some((state(part)?, state(part + 1)?)) })
-        };
         let hashed = self.parts.len() as u64;
-        let marks = || (0u64..).zip(&self.parts);
-        let mut first: Vec<_> = marks()
-            .filter(|(_, mark)| mark.is_none())
-            .filter_map(|(part, _)| again(part, true))
-            .collect();
-        if first.last().is_none_or(|piece| piece.part + 1 != hashed) {
-            first.extend(hashed.checked_sub(1).and_then(|last| again(last, false)));
+        let missing = (0u64..).zip(&self.parts).filter(|(_, mark)| mark.is_none());
+        let mut again: Vec<_> = missing.map(|(part, _)| (part, true)).collect();
+        if again.last().is_none_or(|(part, _)| part + 1 != hashed) {
+            again.extend(hashed.checked_sub(1).map(|last| (last, false)));
         }
-        let rest = hashed..self.count();
-        first.into_iter().chain(rest.map(|part| Piece { part, send: true, check: None }))
+        let again = again.into_iter().map(|(part, send)| {
+            let before = self.cuts.get(&part).cloned();
+            Piece { part, send, before, expected: self.digest_at(part) }
+        });
+        let rest = (hashed..self.count()).map(|part| {
+            let expected = self.digest_at(part);
+            Piece { part, send: true, before: None, expected }
+        });
+        again.chain(rest).collect::<Vec<_>>().into_iter()
     }
 
     /// Where the hash goes on.
@@ -118,14 +132,20 @@ impl Record {
         Blake2b256::restore_state(&self.hash_state)
     }
 
-    /// Takes note of a part that was read for the first time.
-    pub(super) fn hashed(&mut self, part: &Part) {
-        if part.index == self.parts.len() as u64 {
+    /// Takes note of a part that was read; true if it was for the first time,
+    /// so that the record must be saved before the part is sent.
+    pub(super) fn hashed(&mut self, part: &Part) -> bool {
+        let first = part.index == self.digests.len() as u64;
+        if first {
+            self.digests.push(part.digest);
+        }
+        if self.upload_id.is_some() && part.index == self.parts.len() as u64 {
             self.parts.push(None);
-            self.hash_state = part.end.clone();
-            self.cuts.insert(part.index + 1, part.end.clone());
+            let before = std::mem::replace(&mut self.hash_state, part.end.clone());
+            self.cuts.insert(part.index, before);
             self.tidy();
         }
+        first
     }
 
     /// Takes note of a part that has arrived.
@@ -156,8 +176,9 @@ impl Record {
         self.plain_size.div_ceil(self.part_size.max(1)).max(1)
     }
 
-    fn state(&self, cut: u64) -> Option<&HashState> {
-        if cut == self.parts.len() as u64 { Some(&self.hash_state) } else { self.cuts.get(&cut) }
+    /// The hash at the end of a part, if it is known.
+    fn digest_at(&self, part: u64) -> Option<Digest> {
+        usize::try_from(part).ok().and_then(|part| self.digests.get(part)).copied()
     }
 
     /// Drops the states that nobody can ask for any more.
@@ -166,21 +187,19 @@ impl Record {
         let missing = |part: u64| {
             usize::try_from(part).ok().and_then(|part| self.parts.get(part)) == Some(&None)
         };
-        self.cuts.retain(|cut, _| {
-            *cut + 1 >= hashed || missing(*cut) || cut.checked_sub(1).is_some_and(missing)
-        });
+        self.cuts.retain(|cut, _| *cut + 1 == hashed || missing(*cut));
     }
 
     /// Whether it could not have been written by this code.
     fn is_damaged(&self) -> bool {
         let hashed = self.parts.len() as u64;
+        let known = self.digests.len() as u64;
         let at = |cut: u64| u128::from(cut.saturating_mul(self.part_size).min(self.plain_size));
         let lacking = (0u64..).zip(&self.parts).any(|(part, mark)| {
-            let needed = mark.is_none() || part + 1 == hashed;
-            needed && (self.state(part).is_none() || self.state(part + 1).is_none())
+            (mark.is_none() || part + 1 == hashed) && !self.cuts.contains_key(&part)
         });
         self.part_size == 0
-            || hashed > self.count()
+            || !(hashed..=self.count()).contains(&known)
             || self.hash_state.count() != at(hashed)
             || self.cuts.iter().any(|(cut, state)| state.count() != at(*cut))
             || lacking
@@ -191,6 +210,20 @@ fn modified(file: &InputFile) -> Option<u64> {
     let since: std::time::Duration =
         file.modified().and_then(|time: SystemTime| time.duration_since(UNIX_EPOCH).ok())?;
     u64::try_from(since.as_nanos()).ok()
+}
+
+/// One text for all of them: there may be ten thousand.
+fn write_digests<S: Serializer>(digests: &[Digest], serializer: S) -> Result<S::Ok, S::Error> {
+    let bytes: Vec<u8> = digests.iter().flat_map(|digest| digest.into_inner()).collect();
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
+fn read_digests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Digest>, D::Error> {
+    let bytes = STANDARD.decode(String::deserialize(deserializer)?).map_err(de::Error::custom)?;
+    match bytes.as_chunks::<{ Digest::LENGTH }>() {
+        (digests, []) => Ok(digests.iter().map(|bytes| Digest::new(*bytes)).collect()),
+        _ => Err(de::Error::custom("not a whole number of digests")),
+    }
 }
 
 fn write_state<S: Serializer>(state: &HashState, serializer: S) -> Result<S::Ok, S::Error> {
