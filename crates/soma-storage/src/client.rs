@@ -3,6 +3,7 @@
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use url::Url;
@@ -16,6 +17,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long nothing may move before a transfer counts as dead. Stores that
 /// assemble a large object need tens of seconds before they answer.
 const STALL_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The least that must come of an answer, in bytes a second and over the stall
+/// timeout: whoever sends less holds a connection for ever.
+const LEAST_RATE: u64 = 1 << 10;
+
+/// How long the beginning of an error answer may take.
+const ERROR_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
@@ -36,6 +44,7 @@ pub struct Storage {
     policy: AddressPolicy,
     retry: RetryPolicy,
     stall_timeout: Duration,
+    least_rate: u64,
 }
 
 impl Storage {
@@ -53,6 +62,7 @@ impl Storage {
             policy,
             retry: RetryPolicy::DEFAULT,
             stall_timeout: STALL_TIMEOUT,
+            least_rate: LEAST_RATE,
         })
     }
 
@@ -70,6 +80,14 @@ impl Storage {
         self
     }
 
+    /// Gives an answer up when less than so many bytes a second of it have come
+    /// for as long as the stall timeout; 1024 by default.
+    #[must_use]
+    pub fn with_least_rate(mut self, bytes_per_second: u64) -> Self {
+        self.least_rate = bytes_per_second;
+        self
+    }
+
     /// The policy in force.
     pub fn policy(&self) -> AddressPolicy {
         self.policy
@@ -78,10 +96,6 @@ impl Storage {
     /// How failed requests are repeated.
     pub fn retry(&self) -> RetryPolicy {
         self.retry
-    }
-
-    pub(crate) fn stall_timeout(&self) -> Duration {
-        self.stall_timeout
     }
 
     /// A request whose URL has passed the policy.
@@ -133,6 +147,53 @@ impl Storage {
             Ok(sent) => sent.map_err(|error| transfer_error(method, url, 0, error)),
             Err(_) => Err(Error::Timeout { method, url: redacted(url), at: 0 }),
         }
+    }
+}
+
+/// The body of an answer, for as long as it comes at a bearable pace.
+pub(crate) struct Body<'a> {
+    storage: &'a Storage,
+    method: &'static str,
+    url: &'a Url,
+    response: Response,
+    /// Where the next byte belongs.
+    at: u64,
+    /// How long was waited for the bytes that are counted, and for how many.
+    waited: Duration,
+    counted: u64,
+}
+
+impl Storage {
+    /// Reads the body of an answer; its first byte is byte `at` in errors.
+    pub(crate) const fn body<'a>(
+        &'a self,
+        method: &'static str,
+        url: &'a Url,
+        response: Response,
+        at: u64,
+    ) -> Body<'a> {
+        Body { storage: self, method, url, response, at, waited: Duration::ZERO, counted: 0 }
+    }
+}
+
+impl Body<'_> {
+    /// The next bytes; nothing at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
+        let Self { method, url, at, .. } = *self;
+        let limit = self.storage.stall_timeout;
+        let since = Instant::now();
+        let next =
+            tokio::time::timeout(limit.saturating_sub(self.waited), self.response.chunk()).await;
+        let next = next.map_err(|_| Error::Timeout { method, url: redacted(url), at })?;
+        let chunk = next.map_err(|error| transfer_error(method, url, at, error))?;
+        let length = chunk.as_ref().map_or(0, Bytes::len) as u64;
+        self.at += length;
+        self.waited += since.elapsed();
+        self.counted += length;
+        if self.counted as f64 >= self.storage.least_rate as f64 * limit.as_secs_f64() {
+            (self.waited, self.counted) = (Duration::ZERO, 0);
+        }
+        Ok(chunk)
     }
 }
 
@@ -256,9 +317,8 @@ fn is_loopback(url: &Url) -> bool {
 /// The first characters of an answer on one line, without control characters.
 async fn beginning(mut response: Response) -> String {
     let mut bytes = Vec::new();
-    while let Ok(Ok(Some(chunk))) =
-        tokio::time::timeout(Duration::from_secs(2), response.chunk()).await
-    {
+    let deadline = tokio::time::Instant::now() + ERROR_TIMEOUT;
+    while let Ok(Ok(Some(chunk))) = tokio::time::timeout_at(deadline, response.chunk()).await {
         bytes.extend_from_slice(&chunk);
         if bytes.len() >= READ_OF_BODY {
             bytes.truncate(READ_OF_BODY);

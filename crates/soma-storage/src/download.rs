@@ -5,17 +5,27 @@ use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use futures::StreamExt as _;
 use reqwest::{Method, StatusCode, header};
 use soma_crypto::{Blake2b256, Cipher, Digest, Key};
+use tokio::task::JoinSet;
 use url::Url;
 
 use crate::address::redacted;
-use crate::client::{content_length, is_unsatisfiable, success, transfer_error};
+use crate::client::{content_length, is_unsatisfiable, success};
 use crate::probe::ContentRange;
+use crate::retry::repeat;
 use crate::{Error, Result, Storage};
 
 /// Bytes gathered before they are hashed and written.
 const BLOCK: usize = 1 << 20;
+
+/// Bytes of a piece where several are fetched at the same time: enough to make
+/// up for the way to the host and back, little enough to lose.
+const PIECE: u64 = 4 << 20;
+
+/// Pieces that are fetched at the same time, or wait for those before them.
+const PIECES_AHEAD: usize = 4;
 
 /// What the chain says about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +48,11 @@ pub struct Downloaded {
 impl Storage {
     /// Fetches the ciphertext at `url` to `dest`, replacing what is there.
     ///
-    /// The bytes go to `.NAME.part` beside `dest` and get their name only once
-    /// length and digest are right. If the download is cut short the part
-    /// stays, and the next call fetches only what is missing. `progress` hears
-    /// the number of bytes that are on disk.
+    /// Four pieces of 4 MiB are fetched at the same time, if the host serves
+    /// ranges, and hashed in their order. The bytes go to `.NAME.part` beside
+    /// `dest` and get their name only once length and digest are right. If the
+    /// download is cut short the part stays, and the next call fetches only what
+    /// is missing. `progress` hears the number of bytes that are on disk.
     ///
     /// # Errors
     /// [`Error::WrongLength`] or [`Error::DigestMismatch`] if it is not the
@@ -118,6 +129,20 @@ impl Storage {
     ) -> Result<bool> {
         let mut restarted = false;
         let mut failed = 0;
+        if size.saturating_sub(part.length) > PIECE {
+            let fetched = self.fill_in_pieces(url, part, size, progress).await;
+            part.flush()?;
+            match fetched {
+                Ok(()) => {}
+                // Then in one stream, where the host may begin at the start again.
+                Err(Error::NoRanges { .. } | Error::Status { status: 416, .. }) => {}
+                Err(error @ Error::WrongLength { .. }) => {
+                    part.discard()?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
         while part.length < size {
             let before = part.length;
             let result = self.fill_once(url, part, size, progress).await;
@@ -152,6 +177,33 @@ impl Storage {
         Ok(restarted)
     }
 
+    /// Fetches what is missing, several pieces at the same time.
+    async fn fill_in_pieces(
+        &self,
+        url: &Url,
+        part: &mut Part,
+        size: u64,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<()> {
+        let count = (size - part.length).div_ceil(PIECE);
+        let start = part.length;
+        let pieces = (0..count).map(|piece| {
+            let begin = start + piece * PIECE;
+            let range = begin..size.min(begin + PIECE);
+            let (storage, url) = (self.clone(), url.clone());
+            on_its_own(async move {
+                let attempt = || storage.fetch_range_once(&url, &range, Some(size));
+                repeat(storage.retry(), attempt).await
+            })
+        });
+        let mut pieces = futures::stream::iter(pieces).buffered(PIECES_AHEAD);
+        while let Some(bytes) = pieces.next().await {
+            part.append(&bytes?)?;
+            progress(part.length);
+        }
+        Ok(())
+    }
+
     async fn fill_once(
         &self,
         url: &Url,
@@ -167,7 +219,7 @@ impl Storage {
         if part.length > 0 && is_unsatisfiable(&response) {
             return Ok(Filled::Restart);
         }
-        let mut response = success("GET", url, response).await?;
+        let response = success("GET", url, response).await?;
         let wrong_length = |found| Error::WrongLength { url: redacted(url), expected: size, found };
         match (response.status(), ContentRange::of(response.headers())) {
             (StatusCode::PARTIAL_CONTENT, Some(range)) if range.start == part.length => {
@@ -186,16 +238,11 @@ impl Storage {
                 part.restart()?;
             }
         }
-        loop {
-            let at = part.length;
-            let next = tokio::time::timeout(self.stall_timeout(), response.chunk()).await;
-            let next =
-                next.map_err(|_| Error::Timeout { method: "GET", url: redacted(url), at })?;
-            let Some(chunk) = next.map_err(|error| transfer_error("GET", url, at, error))? else {
-                break;
-            };
-            if at + chunk.len() as u64 > size {
-                return Err(wrong_length(at + chunk.len() as u64));
+        let mut body = self.body("GET", url, response, part.length);
+        while let Some(chunk) = body.next().await? {
+            let end = part.length + chunk.len() as u64;
+            if end > size {
+                return Err(wrong_length(end));
             }
             part.append(&chunk)?;
             progress(part.length);
@@ -208,6 +255,18 @@ impl Storage {
             });
         }
         Ok(Filled::Appended)
+    }
+}
+
+/// Runs work as a task, which goes on while others are hashed; it ends if
+/// nobody waits for it any more.
+async fn on_its_own<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(work);
+    match tasks.join_next().await.expect("one was spawned") {
+        Ok(done) => done,
+        // Only a panic ends it early, and that one belongs to the caller.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

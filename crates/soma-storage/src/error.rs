@@ -40,6 +40,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The name of an object that none of ours has.
+    #[error("{text} is not the name of an object: expected 64 lower-case hex digits")]
+    Name {
+        /// Its beginning.
+        text: String,
+    },
     /// Parts too small for the file, or larger than stores take; in bytes.
     #[error("parts of {found} bytes will not do: this file needs {least} to {most}")]
     PartSize {
@@ -155,8 +161,8 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
-    /// Nothing moved for too long.
-    #[error("{method} {url}: nothing came for too long, stopped at byte {at}")]
+    /// Nothing moved for too long, or hardly anything.
+    #[error("{method} {url}: too little came for too long, stopped at byte {at}")]
     Timeout {
         /// The request's method.
         method: &'static str,

@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::address::redacted;
-use crate::client::{content_length, is_unsatisfiable, location, success, text, transfer_error};
+use crate::client::{content_length, is_unsatisfiable, location, success, text};
 use crate::retry::repeat;
 use crate::{Error, Result, Storage};
 
@@ -86,7 +86,7 @@ impl Storage {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        repeat(self.retry(), || self.fetch_range_once(url, &range)).await
+        repeat(self.retry(), || self.fetch_range_once(url, &range, None)).await
     }
 
     async fn probe_once(&self, url: &Url) -> Result<Probe> {
@@ -131,10 +131,17 @@ impl Storage {
         Ok(probe)
     }
 
-    async fn fetch_range_once(&self, url: &Url, range: &Range<u64>) -> Result<Bytes> {
+    /// Fetches a part once; if the length of the whole object is given, it must
+    /// be that of the answer.
+    pub(crate) async fn fetch_range_once(
+        &self,
+        url: &Url,
+        range: &Range<u64>,
+        total: Option<u64>,
+    ) -> Result<Bytes> {
         let wanted = format!("bytes={}-{}", range.start, range.end - 1);
         let request = self.request(Method::GET, url)?.header(header::RANGE, wanted);
-        let mut response = success("GET", url, self.send("GET", url, request).await?).await?;
+        let response = success("GET", url, self.send("GET", url, request).await?).await?;
         let no_ranges = |reason: String| Error::NoRanges { url: redacted(url), reason };
         if response.status() != StatusCode::PARTIAL_CONTENT {
             return Err(no_ranges(format!(
@@ -142,7 +149,13 @@ impl Storage {
                 response.status().as_u16()
             )));
         }
-        match ContentRange::of(response.headers()) {
+        let part = ContentRange::of(response.headers());
+        if let Some((expected, found)) = total.zip(part.and_then(|part| part.total))
+            && expected != found
+        {
+            return Err(Error::WrongLength { url: redacted(url), expected, found });
+        }
+        match part {
             Some(part) if part.start == range.start && part.end == range.end => {}
             Some(part) => {
                 return Err(no_ranges(format!(
@@ -154,21 +167,18 @@ impl Storage {
         }
         let expected = range.end - range.start;
         let mut bytes = Vec::new();
-        loop {
-            let found = bytes.len() as u64;
-            let next = tokio::time::timeout(self.stall_timeout(), response.chunk()).await;
-            let next =
-                next.map_err(|_| Error::Timeout { method: "GET", url: redacted(url), at: found })?;
-            match next.map_err(|error| transfer_error("GET", url, found, error))? {
-                Some(chunk) if found + chunk.len() as u64 > expected => {
-                    return Err(no_ranges("more bytes than asked for".to_owned()));
-                }
-                Some(chunk) => bytes.extend_from_slice(&chunk),
-                None if found < expected => {
-                    return Err(Error::Truncated { url: redacted(url), expected, found });
-                }
-                None => return Ok(bytes.into()),
+        let mut body = self.body("GET", url, response, 0);
+        while let Some(chunk) = body.next().await? {
+            if bytes.len() as u64 + chunk.len() as u64 > expected {
+                return Err(no_ranges("more bytes than asked for".to_owned()));
             }
+            bytes.extend_from_slice(&chunk);
+        }
+        match bytes.len() as u64 {
+            found if found < expected => {
+                Err(Error::Truncated { url: redacted(url), expected, found })
+            }
+            _ => Ok(bytes.into()),
         }
     }
 }

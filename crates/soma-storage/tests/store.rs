@@ -425,3 +425,124 @@ async fn a_file_that_changes_while_it_is_sent_is_no_success() {
         assert!(matches!(error, Error::Source(_)), "{error}");
     }
 }
+
+/// A host that sends a byte now and then moves all the time, and would do so for
+/// ever.
+#[tokio::test]
+async fn a_host_that_drips_is_given_up() {
+    let server = Server::start(|_, request| match request.method.as_str() {
+        "HEAD" => serve(request, &painted(1_000_000)),
+        _ => {
+            let range = ("content-range", "bytes 0-999999/1000000");
+            let mut reply =
+                raw("206 Partial Content", &[range, ("content-length", "1000000")], b"");
+            reply.end = End::Drip;
+            reply
+        }
+    })
+    .await;
+    let storage = storage().with_stall_timeout(Duration::from_millis(300));
+    let (_directory, dest) = place();
+    let wanted = expected(&painted(1_000_000));
+    let both = async {
+        let fetched = storage.fetch_range(&server.url, 0..1_000_000).await.unwrap_err();
+        let downloaded = storage.download(&server.url, &dest, &wanted, |_| {}).await.unwrap_err();
+        [fetched, downloaded]
+    };
+    for error in tokio::time::timeout(Duration::from_secs(60), both).await.unwrap() {
+        assert!(matches!(error, Error::Timeout { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_drips_is_an_error_all_the_same() {
+    let server = Server::start(|_, _| {
+        let mut reply = raw("403 Forbidden", &[("content-length", "4000")], b"<Code>Access");
+        reply.end = End::Drip;
+        reply
+    })
+    .await;
+    let storage = storage();
+    let fetch = storage.fetch_range(&server.url, 0..10);
+    let error = tokio::time::timeout(Duration::from_secs(30), fetch).await.unwrap().unwrap_err();
+    let told = matches!(&error, Error::Status { status: 403, body, .. } if body.contains("Access"));
+    assert!(told, "{error}");
+}
+
+const MIB: usize = 1 << 20;
+
+/// Pieces are asked for side by side: while one does not come, those after it do.
+#[tokio::test]
+async fn a_large_file_is_fetched_in_pieces_side_by_side() {
+    let file = painted(21 * MIB + 3);
+    let body = file.clone();
+    let server = Server::start(move |n, request| match n {
+        0 => Reply { bytes: Vec::new(), end: End::Silence },
+        _ => serve(request, &body),
+    })
+    .await;
+    let storage = storage().with_retry(at_once(3)).with_stall_timeout(Duration::from_secs(2));
+    let (directory, dest) = place();
+    let mut heard = Vec::new();
+    let done = storage
+        .download(&server.url, &dest, &expected(&file), |bytes| heard.push(bytes))
+        .await
+        .unwrap();
+    assert_eq!((done.length, done.resumed_at), (file.len() as u64, 0));
+    assert!(std::fs::read(&dest).unwrap() == file);
+    assert_eq!(leftovers(&directory), ["copy.bin"]);
+    assert!(heard.is_sorted());
+    let requests = server.requests();
+    let ranges: Vec<_> = requests.iter().map(|request| request.range().unwrap()).collect();
+    let mut others: Vec<_> = ranges[..4].to_vec();
+    others.sort();
+    let piece = |n: usize| (n * 4 * MIB, Some((n + 1) * 4 * MIB - 1));
+    assert_eq!(others, [piece(0), piece(1), piece(2), piece(3)], "before the first has come");
+    // Each once, but for the one that did not come.
+    assert_eq!(ranges.len(), 7);
+    assert_eq!(ranges.iter().filter(|range| **range == ranges[0]).count(), 2);
+}
+
+/// What has come in its order stays; the next run asks for the rest only.
+#[tokio::test]
+async fn a_download_in_pieces_goes_on_in_the_next_run() {
+    let file = painted(21 * MIB + 3);
+    let body = file.clone();
+    let server = Server::start(move |_, request| match request.range() {
+        Some((first, _)) if first == 8 * MIB => reply("403 Forbidden", &[], b""),
+        _ => serve(request, &body),
+    })
+    .await;
+    let (directory, dest) = place();
+    let wanted = expected(&file);
+    let error = storage().download(&server.url, &dest, &wanted, |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Status { status: 403, .. }), "{error}");
+    assert_eq!(leftovers(&directory), [".copy.bin.part"]);
+
+    let body = file.clone();
+    let server = Server::start(move |_, request| serve(request, &body)).await;
+    let done = storage().download(&server.url, &dest, &wanted, |_| {}).await.unwrap();
+    assert_eq!(done.resumed_at, 8 * MIB as u64);
+    assert!(std::fs::read(&dest).unwrap() == file);
+    assert!(server.requests().iter().all(|request| request.range().unwrap().0 >= 8 * MIB));
+}
+
+/// A host without ranges is read in one stream, and one whose object is of
+/// another length is found out by the first piece.
+#[tokio::test]
+async fn large_files_of_odd_hosts() {
+    let file = painted(9 * MIB);
+    let body = file.clone();
+    let server = Server::start(move |_, _| reply("200 OK", &[], &body)).await;
+    let (_directory, dest) = place();
+    storage().download(&server.url, &dest, &expected(&file), |_| {}).await.unwrap();
+    assert!(std::fs::read(&dest).unwrap() == file);
+
+    let longer = painted(9 * MIB + 1);
+    let server = Server::start(move |_, request| serve(request, &longer)).await;
+    let (directory, dest) = place();
+    let error = storage().download(&server.url, &dest, &expected(&file), |_| {}).await.unwrap_err();
+    let found = 9 * MIB as u64 + 1;
+    assert!(matches!(error, Error::WrongLength { found: it, .. } if it == found), "{error}");
+    assert!(leftovers(&directory).is_empty());
+}

@@ -4,7 +4,6 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::{Backend, Store};
-use crate::client::success;
 use crate::destination::Public;
 use crate::{Error, ObjectName, Result, Storage};
 
@@ -62,11 +61,8 @@ impl Store {
     /// Writes a small object in the way a large one would be.
     async fn put_small(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
         let key = self.key(name);
-        if let Backend::Http(target) = &self.backend {
-            let url = target.of(&key);
-            let request = self.storage.request(Method::PUT, &url)?.body(bytes.to_vec());
-            let response = self.storage.send("PUT", &url, request).await?;
-            return success("PUT", &url, response).await.map(drop);
+        if let Backend::Http(_) = &self.backend {
+            return self.put_once(&key, bytes.to_vec().into()).await;
         }
         let id = self.begin(&key).await?;
         let mark = self.put_part(&key, &id, 0, 0, bytes.to_vec().into()).await?;
@@ -117,14 +113,13 @@ impl Store {
     /// Whether an anonymous answer names the object.
     async fn names(&self, public: &Storage, url: &Url, name: &ObjectName) -> Result<bool> {
         let request = public.request(Method::GET, url)?;
-        let mut response = public.send("GET", url, request).await?;
+        let response = public.send("GET", url, request).await?;
         if response.status() != StatusCode::OK {
             return Ok(false);
         }
         let mut text = Vec::new();
-        while let Ok(Ok(Some(chunk))) =
-            tokio::time::timeout(public.stall_timeout(), response.chunk()).await
-        {
+        let mut body = public.body("GET", url, response, 0);
+        while let Ok(Some(chunk)) = body.next().await {
             text.extend_from_slice(&chunk);
             if text.len() >= SEARCHED {
                 break;

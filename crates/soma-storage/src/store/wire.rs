@@ -21,7 +21,7 @@ use object_store::client::{
 use url::Url;
 
 use crate::address::redacted;
-use crate::client::{success, transfer_error};
+use crate::client::success;
 use crate::meter::{Meter, SLICE};
 use crate::{Error, Result, Storage};
 
@@ -108,22 +108,18 @@ impl Wire {
         *answer.status_mut() = response.status();
         *answer.headers_mut() = std::mem::take(response.headers_mut());
         let mut bytes = Vec::new();
-        loop {
-            let at = bytes.len() as u64;
-            let next = tokio::time::timeout(self.storage.stall_timeout(), response.chunk()).await;
-            let next = next.map_err(|_| Error::Timeout { method, url: redacted(url), at })?;
-            match next.map_err(|error| transfer_error(method, url, at, error))? {
-                Some(chunk) if bytes.len() + chunk.len() > LONGEST_ANSWER => {
-                    return Err(Error::WrongLength {
-                        url: redacted(url),
-                        expected: LONGEST_ANSWER as u64,
-                        found: at + chunk.len() as u64,
-                    });
-                }
-                Some(chunk) => bytes.extend_from_slice(&chunk),
-                None => return Ok(answer.map(|()| Bytes::from(bytes).into())),
+        let mut body = self.storage.body(method, url, response, 0);
+        while let Some(chunk) = body.next().await? {
+            if bytes.len() + chunk.len() > LONGEST_ANSWER {
+                return Err(Error::WrongLength {
+                    url: redacted(url),
+                    expected: LONGEST_ANSWER as u64,
+                    found: (bytes.len() + chunk.len()) as u64,
+                });
             }
+            bytes.extend_from_slice(&chunk);
         }
+        Ok(answer.map(|()| Bytes::from(bytes).into()))
     }
 
     /// The body in slices that are counted as they go.

@@ -3,6 +3,8 @@
 //! It speaks HTTP/1.1 over a raw socket, one request per connection, so that a
 //! test decides about every byte and about how the connection ends.
 
+#![allow(dead_code, reason = "each suite needs a part of it")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -42,6 +44,8 @@ pub(crate) enum End {
     Reset,
     /// Not at all: nothing more comes.
     Silence,
+    /// Not at all: a byte comes now and then.
+    Drip,
 }
 
 /// An answer with a body and its length.
@@ -168,6 +172,10 @@ async fn converse(
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             stream.set_zero_linger()
         }
+        End::Drip => loop {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            stream.write_all(b"x").await?;
+        },
         End::Silence => {
             tokio::time::sleep(std::time::Duration::from_secs(60)).await;
             Ok(())
