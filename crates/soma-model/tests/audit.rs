@@ -181,6 +181,8 @@ impl World {
             at_once: 8,
             scope,
             embedding_dim: 3,
+            grace: AuditOptions::GRACE,
+            least_rate: AuditOptions::LEAST_RATE,
         };
         let mut told = Vec::new();
         let found = audit(storage, models, &options, |done| told.push(done)).await;

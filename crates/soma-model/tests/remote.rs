@@ -130,3 +130,24 @@ fn another_size_another_file_no_file() {
     assert!(only(&report).1.contains("404"), "{report:?}");
     assert!(report.findings[0].remedy.as_ref().unwrap().contains("upload"), "{report:?}");
 }
+
+/// What a stranger's file says of itself is repeated on one short line.
+#[test]
+fn foreign_text_is_cut_and_cleaned() {
+    let long = "x".repeat(5000);
+    let field = format!(r#"{{"w":{{"\u001b[31m\u202e{long}":1}}}}"#);
+    let name =
+        format!(r#"{{"\u001b]0;{long}":{{"dtype":"U8","shape":[1],"data_offsets":[0,2]}}}}"#);
+    for json in [field, name] {
+        let mut file = (json.len() as u64).to_le_bytes().to_vec();
+        file.extend(json.as_bytes());
+        file.extend([1, 2]);
+        let body = sealed(file);
+        let weights = Measured { commitment: Commitment::of(&body), size: body.len() as u64 };
+        let report = run(&serve(body), &weights, KEY, Depth::Header);
+        let (check, message) = only(&report);
+        assert_eq!(check, Check::Key);
+        assert!(message.len() < 700, "{} characters", message.len());
+        assert!(!message.contains(['\u{1b}', '\u{202e}', '\n']), "{message:?}");
+    }
+}

@@ -8,6 +8,8 @@ mod compare;
 mod markdown;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use serde::Serialize;
@@ -16,8 +18,10 @@ use soma_proto::{Address, Commitment, ObjectId};
 use soma_storage::{Storage, redacted};
 
 pub use self::compare::compare;
+use crate::hashing::Hashing;
+use crate::remote::Look;
 use crate::{
-    Check, Depth, Finding, Measured, Report, Result, Scope, Standing, TypedUrl, embedding, remote,
+    Check, Depth, Finding, Measured, Report, Result, Scope, Standing, TypedUrl, embedding,
 };
 
 /// How models are looked at.
@@ -34,12 +38,28 @@ pub struct AuditOptions {
     pub scope: Scope,
     /// The length that the network wants embeddings to have.
     pub embedding_dim: u64,
+    /// How long any step of a look may take, beside the bytes that it fetches.
+    pub grace: Duration,
+    /// How many bytes a second have to come from a host.
+    pub least_rate: NonZeroU64,
 }
 
 impl AuditOptions {
     /// 1 TiB: more than any weights that are registered today, and an end for
     /// a host that sends whatever it likes.
     pub const LARGEST: u64 = 1 << 40;
+
+    /// Two minutes: a host that needs longer for its first byte will do no
+    /// validator any good.
+    pub const GRACE: Duration = Duration::from_secs(120);
+
+    /// 64 KiB a second: several files may have to share a slow line, but nobody
+    /// is to hold a place for ever.
+    pub const LEAST_RATE: NonZeroU64 = NonZeroU64::new(64 << 10).expect("it is not zero");
+
+    fn look(&self) -> Look {
+        Look { patience: Some((self.grace, self.least_rate)), hashing: None }
+    }
 }
 
 /// What was found out about one model.
@@ -84,6 +104,15 @@ pub struct Audit {
 /// The weights of a model that is not active are nobody's to fetch; of such a
 /// one only the record is looked at.
 pub async fn verify(storage: &Storage, standing: &Standing, options: &AuditOptions) -> Audited {
+    examine(storage, standing, options, &options.look()).await
+}
+
+async fn examine(
+    storage: &Storage,
+    standing: &Standing,
+    options: &AuditOptions,
+    look: &Look,
+) -> Audited {
     let model = &standing.model;
     let mut report = Report::default();
     let manifest = model.weights_manifest.as_ref();
@@ -107,7 +136,7 @@ pub async fn verify(storage: &Storage, standing: &Standing, options: &AuditOptio
         }
         let weights = Measured { commitment, size: manifest.size() };
         if standing.status == ModelStatus::Active {
-            report.extend(fetched(storage, url, &weights, shown, options).await);
+            report.extend(fetched(storage, url, &weights, shown, options, look).await);
         }
     } else if standing.status == ModelStatus::Active {
         report.push(Finding::error(Check::Status, "it is active and was never revealed"));
@@ -124,6 +153,7 @@ pub async fn verify(storage: &Storage, standing: &Standing, options: &AuditOptio
 }
 
 /// Looks at all of them, several at once, and compares them with each other.
+/// Their hashes share the lanes of the processor's registers.
 /// `progress` hears of the number of models that are done.
 pub async fn audit(
     storage: &Storage,
@@ -133,10 +163,11 @@ pub async fn audit(
 ) -> Audit {
     let mut compared: BTreeMap<ObjectId, Report> = compare(&models);
     let total = models.len();
-    // Each on its own, so that hashing uses all processors the runtime has.
+    let look = Look { hashing: Some(Hashing::start()), ..options.look() };
+    // Each on its own, so that one goes on while another one is opened.
     let looks = models.into_iter().map(|standing| {
-        let (storage, options) = (storage.clone(), *options);
-        tokio::spawn(async move { verify(&storage, &standing, &options).await })
+        let (storage, options, look) = (storage.clone(), *options, look.clone());
+        tokio::spawn(async move { examine(&storage, &standing, &options, &look).await })
     });
     let mut looks = futures::stream::iter(looks).buffer_unordered(options.at_once.max(1));
     let mut models = Vec::with_capacity(total);
@@ -164,6 +195,7 @@ async fn fetched(
     weights: &Measured,
     shown: &soma_proto::ModelWeightsManifest,
     options: &AuditOptions,
+    look: &Look,
 ) -> Report {
     let mut report = TypedUrl::from(url.clone()).check(options.scope);
     // That it could be guessed no longer matters: it is public.
@@ -179,7 +211,7 @@ async fn fetched(
     }
     if report.is_ok() {
         let key = Some(&shown.decryption_key);
-        report.extend(remote::check(storage, url.as_url(), weights, key, options.depth).await);
+        report.extend(look.check(storage, url.as_url(), weights, key, options.depth).await);
     }
     report
 }

@@ -1,6 +1,7 @@
 //! `soma model verify` and `soma model audit`.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -64,6 +65,10 @@ struct LookArgs {
     /// Fetch no larger files.
     #[arg(long, value_name = "SIZE", default_value = "1024GiB", value_parser = parse::bytes)]
     max_size: u64,
+    /// Bytes that have to come from a host each second; a slower one counts as one that
+    /// does not answer.
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = parse::rate)]
+    min_rate: NonZeroU64,
     /// Fetch from private addresses and by plain http on a public network, too.
     #[arg(long)]
     allow_private: bool,
@@ -123,6 +128,8 @@ impl Look {
             at_once,
             scope: if local { Scope::Local } else { Scope::Public },
             embedding_dim: client.parameters().await?.target_embedding_dim,
+            grace: AuditOptions::GRACE,
+            least_rate: args.min_rate,
         };
         Ok(Self { client, storage: Storage::new(policy)?, options })
     }
