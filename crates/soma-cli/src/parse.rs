@@ -3,6 +3,8 @@
 //! Each function is a parser for one flag or argument; its error says what was
 //! expected and what was found, and clap adds the name of the flag.
 
+use std::time::Duration;
+
 use soma_proto::{Amount, Commitment, DecryptionKey, ObjectId};
 
 /// A commitment or checksum: 32 bytes in hex or Base58.
@@ -54,6 +56,15 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
 /// A number of bytes a second, as [`bytes`].
 pub(crate) fn rate(text: &str) -> Result<std::num::NonZeroU64, String> {
     std::num::NonZeroU64::new(bytes(text)?).ok_or_else(|| "must be more than 0".to_owned())
+}
+
+/// A time span: `90s`, `24h`, `7d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let span = || -> Result<Duration, jiff::Error> {
+        let span: jiff::Span = text.parse()?;
+        Duration::try_from(span.to_duration(jiff::SpanRelativeTo::days_are_24_hours())?)
+    };
+    span().map_err(|_| "expected a time, such as 90s, 24h or 7d".to_owned())
 }
 
 /// The numbers of an embedding. A type of its own, since clap takes a bare `Vec`

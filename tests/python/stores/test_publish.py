@@ -74,18 +74,16 @@ def count(store):
 
 
 def test_orphans_are_aborted_and_uploads_under_way_are_not(owner, store):
-    orphan = store.s3.create_multipart_upload(Bucket=BUCKET, Key="models/orphan")
-    store.s3.upload_part(
-        Bucket=BUCKET,
-        Key="models/orphan",
-        UploadId=orphan["UploadId"],
-        PartNumber=1,
-        Body=b"x" * 100,
-    )
+    stranger, orphan = "models/other-program", f"models/{'0f' * 32}"
+    for key in (stranger, orphan):
+        begun = store.s3.create_multipart_upload(Bucket=BUCKET, Key=key)
+        store.s3.upload_part(
+            Bucket=BUCKET, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"x" * 100
+        )
     owner.weights("w.safetensors", 40 * MIB)
     process = owner.start(*publish("w.safetensors", store, "--limit-rate", "5MiB"))
     deadline = time.monotonic() + 120
-    while len(store.unfinished()) < 2 or count(store) < 2:
+    while len(store.unfinished()) < 3 or count(store) < 3:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -93,14 +91,21 @@ def test_orphans_are_aborted_and_uploads_under_way_are_not(owner, store):
     process.communicate()
 
     clean = ("storage", "clean", f"s3://{BUCKET}/models", *place(store))
+    clean += ("--older-than", "0s")
     listed = owner.soma(*clean, "--dry-run")["uploads"]
-    assert {upload["key"]: upload["under_way"] for upload in listed}["models/orphan"] is False
-    assert len(store.unfinished()) == 2
+    kept = {upload["key"]: upload["kept"] for upload in listed}
+    assert (kept.pop(stranger), kept.pop(orphan)) == ("other_name", None)
+    assert list(kept.values()) == ["on_record"]
+    assert len(store.unfinished()) == 3
     owner.soma(*clean)
-    assert "models/orphan" not in store.unfinished()
-    assert len(store.unfinished()) == 1
+    assert stranger in store.unfinished() and orphan not in store.unfinished()
+    assert len(store.unfinished()) == 2
     done = owner.soma(*publish("w.safetensors", store))
     assert store.digest(key_of(done["weights_url"]))[0] == done["weights_commitment"]
+    for upload in store.s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]:
+        store.s3.abort_multipart_upload(
+            Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]
+        )
 
 
 def test_a_store_without_secrets_is_found_out(owner, store):

@@ -1,12 +1,13 @@
 //! `soma storage`: stores for weights, tried out and tidied up.
 
 use std::num::NonZeroU64;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use soma_storage::{
     AddressPolicy, Addressing, Destination, Environment, Error, Storage, Store, StoreOptions,
-    Trial, Url,
+    Trial, Unfinished, Url,
 };
 
 use crate::commands::model;
@@ -14,6 +15,7 @@ use crate::context::{Context, block_on};
 use crate::error::{Failure, Result, with_causes};
 use crate::output::page::GREEN;
 use crate::output::{Page, Report};
+use crate::parse;
 
 /// Arguments of `soma storage`.
 #[derive(Debug, Args)]
@@ -50,7 +52,10 @@ struct ProbeArgs {
 
 /// Abort uploads that were begun and never finished; their parts cost money.
 ///
-/// Uploads that a state file of this wallet can still continue are left alone.
+/// Only uploads of objects that `soma model publish` names, with 64 hex digits, and only
+/// those that were begun a while ago: one of a colleague may be running. Those that a
+/// state file of this wallet can still continue are left alone; if a state file cannot
+/// be read, everything is.
 #[derive(Debug, Args)]
 struct CleanArgs {
     /// s3://BUCKET/PREFIX or file:///DIRECTORY. Other stores remove such parts by
@@ -60,6 +65,9 @@ struct CleanArgs {
     /// Only list them.
     #[arg(long)]
     dry_run: bool,
+    /// Leave uploads alone that are younger than this.
+    #[arg(long, value_name = "AGE", default_value = "24h", value_parser = parse::duration)]
+    older_than: Duration,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -148,19 +156,35 @@ async fn probe(args: &ProbeArgs, context: &Context) -> Result<()> {
 async fn clean(args: &CleanArgs, context: &Context) -> Result<()> {
     let storage = Storage::new(AddressPolicy::Any)?;
     let store = args.place.open(&args.destination, &storage, None)?;
-    let kept = model::uploads_under_way(context)?;
+    let under_way = model::uploads_under_way(context)?;
+    let now = SystemTime::now();
     let mut uploads = Vec::new();
     for unfinished in store.unfinished().await? {
-        let under_way = kept.iter().any(|(key, id)| {
-            unfinished.id == *id && unfinished.key.rsplit('/').next() == Some(key.as_str())
-        });
-        let aborted = !under_way && !args.dry_run;
+        let kept = match unfinished.name() {
+            None => Some(Kept::OtherName),
+            Some(name) if under_way.contains(&(name, unfinished.id.clone())) => {
+                Some(Kept::OnRecord)
+            }
+            Some(_) if !unfinished.is_older_than(args.older_than, now) => Some(Kept::Young),
+            Some(_) => None,
+        };
+        let aborted = kept.is_none() && !args.dry_run;
         if aborted {
             store.abort(&unfinished).await?;
         }
-        uploads.push(UploadReport { key: unfinished.key, id: unfinished.id, under_way, aborted });
+        let Unfinished { key, id, .. } = unfinished;
+        uploads.push(UploadReport { key, id, kept, aborted });
     }
     context.out.print(&CleanReport { destination: args.destination.to_string(), uploads })
+}
+
+/// Why an upload is left alone.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Kept {
+    OnRecord,
+    Young,
+    OtherName,
 }
 
 #[derive(Serialize)]
@@ -215,7 +239,8 @@ impl Report for ProbeReport {
 struct UploadReport {
     key: String,
     id: String,
-    under_way: bool,
+    /// Null for one that is aborted, or would be.
+    kept: Option<Kept>,
     aborted: bool,
 }
 
@@ -231,10 +256,12 @@ impl Report for CleanReport {
             page.line(format!("No unfinished uploads at {}", self.destination));
         }
         for upload in &self.uploads {
-            let what = match (upload.under_way, upload.aborted) {
-                (true, _) => "kept, a state file continues it",
-                (_, true) => "aborted",
-                _ => "unfinished",
+            let what = match upload.kept {
+                Some(Kept::OnRecord) => "kept, a state file continues it",
+                Some(Kept::Young) => "kept, it may be running still",
+                Some(Kept::OtherName) => "kept, it is not of soma",
+                None if upload.aborted => "aborted",
+                None => "unfinished",
             };
             page.line(format!("{}: {what}", upload.key));
         }

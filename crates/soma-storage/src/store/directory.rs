@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -75,19 +76,22 @@ impl Directory {
         }
     }
 
-    /// Keys of uploads that were begun and not finished.
-    pub(super) fn unfinished(&self) -> Result<Vec<String>> {
+    /// Keys of uploads that were begun and not finished, and when they were last
+    /// written to.
+    pub(super) fn unfinished(&self) -> Result<Vec<(String, Option<SystemTime>)>> {
         let entries = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(Error::file("read", &self.0))?,
         };
         let mut found = Vec::new();
         for entry in entries {
-            let name = entry.map_err(Error::file("read", &self.0))?.file_name();
+            let entry = entry.map_err(Error::file("read", &self.0))?;
+            let name = entry.file_name();
             let key = name.to_str().and_then(|name| {
                 name.strip_prefix('.')?.strip_suffix(".incomplete").map(str::to_owned)
             });
-            found.extend(key);
+            let written = || entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            found.extend(key.map(|key| (key, written())));
         }
         Ok(found)
     }

@@ -1,5 +1,8 @@
 //! Uploads that were begun and never finished: their parts cost money.
 
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
 use object_store::aws::AwsAuthorizer;
 use object_store::client::{HttpRequest, HttpRequestBody, HttpService as _};
 use url::Url;
@@ -8,7 +11,19 @@ use super::cloud::S3;
 use super::wire::{Wire, unwrapped};
 use super::{Backend, Store, Unfinished};
 use crate::retry::repeat;
-use crate::{Error, Result};
+use crate::{Error, ObjectName, Result};
+
+impl Unfinished {
+    /// The object's name, if it is one of ours.
+    pub fn name(&self) -> Option<ObjectName> {
+        self.key.rsplit('/').next()?.parse().ok()
+    }
+
+    /// Whether it was begun so long before `now`; not, if that is not known.
+    pub fn is_older_than(&self, age: Duration, now: SystemTime) -> bool {
+        self.begun.is_some_and(|begun| now.duration_since(begun).is_ok_and(|passed| passed >= age))
+    }
+}
 
 impl Store {
     /// Uploads below the destination that were begun and never finished, those
@@ -29,8 +44,9 @@ impl Store {
                 }),
             },
             Backend::Directory(directory) => {
-                let keys = directory.unfinished()?.into_iter();
-                Ok(keys.map(|key| Unfinished { key, id: "file".to_owned() }).collect())
+                let found = directory.unfinished()?.into_iter();
+                let id = || "file".to_owned();
+                Ok(found.map(|(key, begun)| Unfinished { key, id: id(), begun }).collect())
             }
             Backend::Http(_) => Ok(Vec::new()),
         }
@@ -45,7 +61,8 @@ impl Store {
             found.extend(uploads.iter().filter_map(|upload| {
                 let key = unescaped(elements(upload, "Key").first()?);
                 let id = unescaped(elements(upload, "UploadId").first()?);
-                Some(Unfinished { key, id })
+                let begun = elements(upload, "Initiated").first().and_then(|text| time(text));
+                Some(Unfinished { key, id, begun })
             }));
             let value = |name| elements(&page, name).first().map(|text| unescaped(text));
             let truncated = value("IsTruncated").is_some_and(|text| text == "true");
@@ -112,6 +129,11 @@ fn elements<'a>(document: &'a str, name: &str) -> Vec<&'a str> {
     found
 }
 
+/// A moment as S3 writes it (RFC 3339).
+fn time(text: &str) -> Option<SystemTime> {
+    text.parse::<Timestamp>().ok()?.try_into().ok()
+}
+
 /// Text of an element, without the five escapes of XML.
 fn unescaped(text: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
@@ -133,5 +155,22 @@ mod tests {
         assert_eq!(elements(uploads[1], "UploadId"), ["2"]);
         assert!(elements("<Upload><Key>", "Upload").is_empty());
         assert_eq!(unescaped("&amp;lt;"), "&lt;");
+    }
+
+    #[test]
+    fn an_age_is_only_known_where_the_store_tells() {
+        let begun = time("2026-01-02T03:04:05.000Z");
+        let upload =
+            |key: &str, begun| Unfinished { key: key.to_owned(), id: String::new(), begun };
+        let now = begun.unwrap() + Duration::from_secs(60);
+        let age = Duration::from_secs;
+        assert!(upload("a", begun).is_older_than(age(60), now));
+        assert!(!upload("a", begun).is_older_than(age(61), now));
+        assert!(!upload("a", time("yesterday")).is_older_than(age(0), now));
+        // A clock that goes wrong ages nothing.
+        assert!(!upload("a", begun).is_older_than(age(1), begun.unwrap() - age(60)));
+        let name = "0f".repeat(32);
+        assert_eq!(upload(&format!("p/{name}"), None).name().unwrap().to_string(), name);
+        assert!(upload(&format!("{name}/p"), None).name().is_none());
     }
 }

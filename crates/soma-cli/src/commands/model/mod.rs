@@ -11,7 +11,7 @@ mod steps;
 mod watch;
 
 use serde::Serialize;
-use soma_model::{NewIds, new_ids};
+use soma_model::{NewIds, ObjectName, new_ids};
 
 pub(crate) use self::args::ModelArgs;
 use self::args::ModelCommand;
@@ -90,19 +90,19 @@ pub(crate) fn run(args: ModelArgs, context: &Context) -> Result<()> {
     })
 }
 
-/// Uploads that a state file can continue: object names and the stores' ids.
-pub(crate) fn uploads_under_way(context: &Context) -> Result<Vec<(String, String)>> {
-    let states = prepared::folder(context)?.read()?;
-    let rounds = states
-        .iter()
-        .filter_map(|(_, state)| state.as_ref().ok())
-        .flat_map(|state| [Some(&state.registration), state.update.as_ref()].into_iter().flatten());
-    let upload = |round: &soma_model::state::Round| {
-        let record = round.upload.as_ref()?.record.as_ref()?;
-        let name = round.weights_url.as_url().path_segments()?.next_back()?.to_owned();
-        Some((name, record.upload_id().to_owned()))
-    };
-    Ok(rounds.filter_map(upload).collect())
+/// Uploads that a state file can continue: object names and the stores' ids. A state
+/// file that cannot be read may hold another one, so it is an error.
+pub(crate) fn uploads_under_way(context: &Context) -> Result<Vec<(ObjectName, String)>> {
+    let mut found = Vec::new();
+    for (_, state) in prepared::folder(context)?.read()? {
+        let state = state?;
+        let rounds = [Some(&state.registration), state.update.as_ref()];
+        found.extend(rounds.into_iter().flatten().filter_map(|round| {
+            let upload = round.upload.as_ref()?;
+            Some((upload.object, upload.record.as_ref()?.upload_id()?.to_owned()))
+        }));
+    }
+    Ok(found)
 }
 
 /// The flags stand before the subcommand too, so clap takes them for every one.
