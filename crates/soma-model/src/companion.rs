@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::{ObjectName, Result};
 
 /// What is put behind the name of the object.
-const SUFFIX: &str = ".state";
+pub(crate) const SUFFIX: &str = ".state";
 /// Bytes of a companion at most; a state with an embedding takes some tens of
 /// thousands.
 const LIMIT: u64 = 16 << 20;
@@ -35,21 +35,27 @@ pub fn url(url: &Url) -> Url {
     companion
 }
 
+/// The companion of the state's present weights; nothing if their key is not
+/// one of `wallet`.
+pub(crate) fn seal(state: &State, wallet: &KeyPair) -> Option<Vec<u8>> {
+    let (_, round) = state.current();
+    let name = ObjectName::of_url(round.weights_url.as_url())?;
+    if crate::keys::weights_key(wallet, &name) != round.decryption_key {
+        return None;
+    }
+    let recipient = companion_identity(wallet, &name).to_public();
+    let bytes = age::encrypt(&recipient, &state.to_json());
+    Some(bytes.expect("a known kind of recipient, and memory takes every byte"))
+}
+
 /// Writes the companion of the state's present weights beside their encrypted
 /// file and gives its path; nothing if their key is not one of `wallet`.
 ///
 /// # Errors
 /// [`Error::File`](crate::Error::File).
 pub fn write(state: &State, wallet: &KeyPair) -> Result<Option<PathBuf>> {
-    let (_, round) = state.current();
-    let Some(name) = ObjectName::of(&round.weights_url) else { return Ok(None) };
-    if crate::keys::weights_key(wallet, &name) != round.decryption_key {
-        return Ok(None);
-    }
-    let recipient = companion_identity(wallet, &name).to_public();
-    let bytes = age::encrypt(&recipient, &state.to_json())
-        .expect("a known kind of recipient, and memory takes every byte");
-    let path = path(&round.sealed_file);
+    let Some(bytes) = seal(state, wallet) else { return Ok(None) };
+    let path = path(&state.current().1.sealed_file);
     file::replace(&path, &bytes, Access::Default)?;
     Ok(Some(path))
 }

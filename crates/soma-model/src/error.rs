@@ -52,12 +52,6 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
-    /// The name of an object that none of ours has.
-    #[error("{text} is not the name of an object: expected 64 lower-case hex digits")]
-    ObjectName {
-        /// Its beginning.
-        text: String,
-    },
     /// A passphrase that does not open a file, or is too short to close one.
     #[error("cannot use the passphrase: {reason}")]
     Passphrase {
@@ -87,6 +81,14 @@ pub enum Error {
         path: PathBuf,
         /// `size` or `modification time`.
         what: &'static str,
+    },
+    /// The only place at a destination holds weights that are needed there.
+    #[error("the object at {url} holds weights of model {model}")]
+    UrlTaken {
+        /// The URL, redacted.
+        url: String,
+        /// The model.
+        model: ObjectId,
     },
     /// Weights that were prepared as a file are not uploaded by a publication.
     #[error("these weights were prepared as a file, not published")]
@@ -181,6 +183,10 @@ impl Error {
             }
             Self::WeightsChanged { .. } => Some(
                 "put the old file back to go on, or pass --new: one key must never encrypt two files",
+            ),
+            Self::UrlTaken { .. } => Some(
+                "give the URL of another object, or of a folder: whoever fetches those weights \
+                 would get others under the same URL",
             ),
             Self::PublicUrl => Some("give another one with --public-url"),
             Self::Rpc(error) => error.hint(),

@@ -65,6 +65,7 @@ pub mod watch;
 
 mod disk;
 mod error;
+mod hashing;
 mod ids;
 mod keys;
 mod network;
@@ -84,11 +85,12 @@ mod weights;
 mod window;
 
 pub use soma_rpc::EpochClock;
+pub use soma_storage::ObjectName;
 
 pub use self::error::{Error, Result};
 pub use self::ids::{NewIds, new_ids};
 pub use self::info::{Info, Summary};
-pub use self::keys::{ObjectName, weights_key};
+pub use self::keys::weights_key;
 pub use self::network::Network;
 pub use self::payment::Gas;
 pub use self::plan::{

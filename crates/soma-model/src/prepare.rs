@@ -146,7 +146,7 @@ impl Preparation {
                     Some(wallet) => weights_key(wallet, &name),
                     None => random_key()?,
                 };
-                (name.in_folder(&self.url), key, Some(name))
+                (self.url.of_object(&name), key, Some(name))
             }
         };
         let sealed_file = self.sealed_file(name.as_ref())?;
@@ -189,13 +189,13 @@ impl Preparation {
 
     /// Whether a round that is not committed yet has these paths and this URL.
     fn is_of(&self, round: &Round) -> Result<bool> {
-        let name = ObjectName::of(&round.weights_url);
+        let name = ObjectName::of_url(round.weights_url.as_url());
         let url = match (self.url.is_folder(), name, &self.wallet) {
             (false, ..) => self.url.clone(),
             (true, Some(name), Some(wallet))
                 if weights_key(wallet, &name) == round.decryption_key =>
             {
-                name.in_folder(&self.url)
+                self.url.of_object(&name)
             }
             _ => return Ok(false),
         };

@@ -7,15 +7,16 @@ use std::time::UNIX_EPOCH;
 use soma_crypto::{InputFile, Key, safetensors};
 use soma_proto::{Commitment, DecryptionKey, KeyPair, ObjectId, WeightsUrl};
 use soma_storage::{
-    Destination, JournalError, Progress, Record, Source, Store, UploadOptions, Uploaded,
+    Destination, JournalError, Progress, Record, Source, Store, UploadOptions, Uploaded, Url,
+    redacted,
 };
 
 use crate::network::now_ms;
 use crate::prepare::absolute;
 use crate::state::{Round, State, StateFile, StateFolder, Terms, Upload};
 use crate::{
-    CommitPlan, Error, Measured, ObjectName, Result, RevealOf, Scope, Session, Stage, TypedUrl,
-    UpdatePlan, embedding, weights_key,
+    Check, CommitPlan, Error, Finding, Measured, ObjectName, Report, Result, RevealOf, Scope,
+    Session, Stage, Standing, TypedUrl, UpdatePlan, companion, embedding, weights_key,
 };
 
 /// What is to be published, and where.
@@ -60,21 +61,23 @@ impl Publication {
     /// begun, or a new one in `folder`.
     ///
     /// # Errors
-    /// [`Error::NotSafetensors`] and [`Error::Refused`] before anything is
-    /// written; [`Error::WeightsChanged`] if what was begun was begun with
-    /// other bytes; [`Error::File`].
+    /// [`Error::NotSafetensors`], [`Error::Refused`] and [`Error::UrlTaken`]
+    /// before anything is written; [`Error::WeightsChanged`] if what was begun
+    /// was begun with other bytes; [`Error::File`].
     pub fn open(&self, folder: &StateFolder, begun: Begun) -> Result<StateFile> {
         let weights_file = absolute(&self.weights_file)?;
+        let states = folder.read()?;
         if begun == Begun::Continue {
-            for (path, state) in folder.read()?.into_iter().rev() {
+            for (path, state) in states.iter().rev() {
                 let Ok(state) = state else { continue };
                 if state.update.is_none() && self.is_of(&state.registration, &weights_file) {
-                    let mut file = StateFile::open(&path)?;
+                    let mut file = StateFile::open(path)?;
                     self.take_up(&mut file, RevealOf::Registration)?;
                     return Ok(file);
                 }
             }
         }
+        self.check_place(&states)?;
         let state = State::new(self.round()?, now_ms());
         StateFile::create(&folder.path_of(&state.model_id), state)
     }
@@ -106,13 +109,16 @@ impl Publication {
                 .update
                 .as_ref()
                 .map_or(Ok(()), |update| replaceable(update, begun, model))?;
+            self.check_place(&folder.read()?)?;
             file.begin_update(self.round()?)?;
         }
         Ok(file)
     }
 
     /// Encrypts, hashes and uploads in one pass, or what is missing of it. At
-    /// the end the state file has the commitment. Nothing if that is done.
+    /// the end the state file has the commitment, and if the key is one of the
+    /// wallet the state is beside the object, encrypted, as the object's
+    /// [companion]. Of the upload nothing, if that was done before.
     ///
     /// The file is held, and changed, for as long as it takes; it comes back
     /// with the result.
@@ -121,18 +127,33 @@ impl Publication {
     /// [`Error::Storage`], [`Error::WeightsChanged`], [`Error::File`].
     pub async fn upload(
         &self,
-        mut file: StateFile,
+        file: StateFile,
         of: RevealOf,
         progress: impl FnMut(Progress) + Send,
     ) -> Result<(StateFile, Option<Uploaded>)> {
-        let round = round(&file, of)?;
-        if round.stage() != Stage::Unsealed {
-            return Ok((file, None));
+        let (file, sent) = match round(&file, of)?.stage() {
+            Stage::Unsealed => {
+                let (file, sent) = self.send(file, of, progress).await?;
+                (file, Some(sent))
+            }
+            _ => (file, None),
+        };
+        if round(&file, of)?.stage() == Stage::Prepared {
+            self.put_companion(&file, of).await?;
         }
+        Ok((file, sent))
+    }
+
+    async fn send(
+        &self,
+        mut file: StateFile,
+        of: RevealOf,
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<(StateFile, Uploaded)> {
+        let round = round(&file, of)?;
         let (input, upload) = self.input(round)?;
         let source = Source::sealed(input, &Key::from_bytes(*round.decryption_key.as_bytes()));
-        let name = of_store(&name(&round.weights_url));
-        let record = upload.record.clone();
+        let (name, record) = (upload.object, upload.record.clone());
         file.update(|state| {
             if let Some(upload) = state.round_mut(of).and_then(|round| round.upload.as_mut()) {
                 upload.begun = true;
@@ -164,11 +185,26 @@ impl Publication {
                 upload.record = None;
             }
         })?;
-        Ok((file, Some(sent)))
+        Ok((file, sent))
     }
 
-    /// Takes back what [`Publication::open`] put on file, if nothing has left
-    /// this machine since: for a commit that was foreseen to fail.
+    /// Puts the state beside the object, so that wallet and store suffice to go
+    /// on after this machine is lost.
+    async fn put_companion(&self, file: &StateFile, of: RevealOf) -> Result<()> {
+        let upload = round(file, of)?.upload.as_ref();
+        // A destination that is one object has no room beside it.
+        if let (Some(wallet), Some(upload)) = (&self.wallet, upload)
+            && !self.destination.is_one_object()
+            && let Some(bytes) = companion::seal(&file.state, wallet)
+        {
+            self.store.put_beside(&upload.object, companion::SUFFIX, bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what [`Publication::open`] or [`Publication::open_update`] put
+    /// on file, if nothing has left this machine since: for a commit that was
+    /// foreseen to fail. An update that made room is on file again.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Io`].
@@ -176,7 +212,7 @@ impl Publication {
         match (has_begun(round(&file, of)?), of) {
             (true, _) => Ok(()),
             (false, RevealOf::Registration) => file.discard(),
-            (false, RevealOf::Update) => file.update(|state| state.update = None),
+            (false, RevealOf::Update) => file.take_back_update(),
         }
     }
 
@@ -186,6 +222,28 @@ impl Publication {
         round.upload.as_ref().is_some_and(|upload| upload.destination == destination)
             && round.weights_file == weights_file
             && round.stage() != Stage::Revealed
+    }
+
+    /// Refuses a destination that is one object where that object holds weights
+    /// which are committed to: whoever fetches those would get these.
+    fn check_place(&self, states: &[(PathBuf, Result<State>)]) -> Result<()> {
+        let Some(target) = self.destination.object() else { return Ok(()) };
+        let places = [target, self.store.public_url(&ObjectName::random()?)];
+        for state in states.iter().filter_map(|(_, state)| state.as_ref().ok()) {
+            let needed = |round: &&Round| round.stage() >= Stage::CommitSigned;
+            let update = state.update.as_ref().filter(needed);
+            // A revealed update has taken the place of what was there before.
+            let before = Some(&state.registration)
+                .filter(needed)
+                .filter(|_| update.is_none_or(|update| update.stage() != Stage::Revealed));
+            for round in update.into_iter().chain(before) {
+                let url = round.weights_url.as_url();
+                if places.iter().any(|place| is_same_place(place, url)) {
+                    return Err(Error::UrlTaken { url: redacted(url), model: state.model_id });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Goes on with what was begun, if the weights are still the same.
@@ -200,8 +258,8 @@ impl Publication {
                 }
             });
         }
-        self.input(round)?;
-        let url = self.url(&name(&round.weights_url))?;
+        let (_, upload) = self.input(round)?;
+        let url = self.url(&upload.object)?;
         // Nobody has been told of the URL yet, so it may still be another one.
         let moves = round.stage() == Stage::Unsealed && url != round.weights_url;
         let numbers = self.embedding.as_ref().filter(|_| round.embedding != self.embedding);
@@ -243,6 +301,7 @@ impl Publication {
             embedding: self.embedding.clone(),
             upload: Some(Upload {
                 destination: self.destination.to_string(),
+                object: name,
                 plain_size: input.len(),
                 plain_modified: modified(&input),
                 begun: false,
@@ -256,12 +315,8 @@ impl Publication {
     /// Where an object will be fetched; what cannot be fetched, or will not for
     /// long, is refused before anything is sent.
     fn url(&self, name: &ObjectName) -> Result<WeightsUrl> {
-        let url: TypedUrl = self
-            .store
-            .public_url(&of_store(name))
-            .as_str()
-            .parse()
-            .map_err(|_| Error::PublicUrl)?;
+        let url = self.store.public_url(name);
+        let url: TypedUrl = url.as_str().parse().map_err(|_| Error::PublicUrl)?;
         let report = url.check(self.scope);
         if report.is_ok() { Ok(url.normal().clone()) } else { Err(Error::Refused(report)) }
     }
@@ -316,7 +371,10 @@ impl Session<'_> {
                     weights_url_commitment: url,
                     weights_commitment: unknown,
                 };
-                plan.prepare(self.client, sender, &self.gas).await?
+                let mut prepared = plan.prepare(self.client, sender, &self.gas).await?;
+                let taken = self.check_active_url(file, round).await?;
+                prepared.report.extend(Report::from_iter(taken));
+                prepared
             }
         };
         if let Some(numbers) = &round.embedding {
@@ -324,6 +382,18 @@ impl Session<'_> {
             prepared.report.extend(embedding::check(numbers, dim));
         }
         prepared.checked().map(drop)
+    }
+
+    /// Refuses to write over the weights that everybody fetches now.
+    async fn check_active_url(&self, file: &StateFile, round: &Round) -> Result<Option<Finding>> {
+        let model = self.client.model(&file.state.model_id).await?.map(Standing::from);
+        let active = model.and_then(|standing| standing.model.weights_manifest);
+        let url = round.weights_url.as_url();
+        let taken = active.is_some_and(|shown| is_same_place(shown.manifest.url().as_url(), url));
+        Ok(taken.then(|| {
+            Finding::error(Check::Url, "the model's present weights are at this URL")
+                .with_remedy("give the URL of another object, or of a folder")
+        }))
     }
 }
 
@@ -344,14 +414,12 @@ fn has_begun(round: &Round) -> bool {
     round.sealed.is_some() || round.upload.as_ref().is_none_or(|upload| upload.begun)
 }
 
-/// The name of the object at a URL; where the destination names it, any does.
-fn name(url: &WeightsUrl) -> ObjectName {
-    ObjectName::of(url).unwrap_or(ObjectName::ZERO)
-}
-
-/// The same name in the words of the store.
-const fn of_store(name: &ObjectName) -> soma_storage::ObjectName {
-    soma_storage::ObjectName::new(*name.as_bytes())
+/// Whether two URLs lead to the same object, whatever comes after `?` or `#`.
+fn is_same_place(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host() == other.host()
+        && one.port_or_known_default() == other.port_or_known_default()
+        && one.path() == other.path()
 }
 
 fn round(file: &StateFile, of: RevealOf) -> Result<&Round> {

@@ -114,7 +114,7 @@ impl Recovery<'_> {
     async fn find(&self, url: &TypedUrl) -> Result<Found<'_>> {
         let address = url.normal().as_url();
         let fail = |reason: String| Error::NotRecoverable { url: redacted(address), reason };
-        let name = ObjectName::of(url.normal()).ok_or_else(|| {
+        let name = ObjectName::of_url(url.normal().as_url()).ok_or_else(|| {
             fail("only the key of an object whose name is 64 hex digits can be derived".to_owned())
         })?;
         let probe = self.storage.check(address, None).await?;

@@ -9,7 +9,7 @@ use soma_proto::{Commitment, DecryptionKey, WeightsUrl};
 use soma_storage::redacted;
 use zeroize::Zeroizing;
 
-use crate::{Check, Error, Finding, Report, Result};
+use crate::{Check, Error, Finding, ObjectName, Report, Result};
 
 /// Random bits an object's name should have at least. The chain publishes the
 /// hash of the URL a day before the reveal, and hashes are quick to try.
@@ -50,6 +50,26 @@ impl TypedUrl {
             && url.path().ends_with('/')
             && url.query().is_none()
             && url.fragment().is_none()
+    }
+
+    /// The URL of an object in this folder.
+    ///
+    /// ```
+    /// use soma_model::{ObjectName, TypedUrl};
+    ///
+    /// let folder: TypedUrl = "https://weights.example/models/".parse()?;
+    /// let name = ObjectName::random()?;
+    /// let url = folder.of_object(&name);
+    /// assert_eq!(url.normal().as_str(), format!("https://weights.example/models/{name}"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If it is none: see [`TypedUrl::is_folder`].
+    pub fn of_object(&self, name: &ObjectName) -> Self {
+        assert!(self.is_folder(), "the URL of a folder ends in a slash");
+        let url = format!("{}{name}", self.normal);
+        url.parse().expect("hex digits after a slash keep a URL in normal form")
     }
 
     /// Looks for what will keep strangers from fetching it, or let them guess

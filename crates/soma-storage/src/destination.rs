@@ -51,6 +51,16 @@ impl Destination {
         matches!(self.0, Place::Object(_))
     }
 
+    /// The object that the destination is, if it is one: its URL without the
+    /// signature.
+    pub fn object(&self) -> Option<Url> {
+        let Place::Object(url) = &self.0 else { return None };
+        let mut url = url.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        Some(url)
+    }
+
     /// The local file host's folder at `url`.
     ///
     /// # Errors

@@ -24,18 +24,35 @@ fn phrase_and_host_are_enough_between_commit_and_reveal() {
     let prepared = prepare(&user, &network, 7, &[]);
     let (url, model) = (prepared.text("weights_url"), prepared.text("model_id"));
     user.json(&COMMIT);
+    // Another one, encrypted on its way: the state is put beside it as well.
+    user.json(&["faucet"]);
+    fs::write(user.path("other.safetensors"), crate::process::safetensors(8)).unwrap();
+    let publish = ["model", "publish", "other.safetensors", "--embedding-file", "embedding.json"];
+    let to = format!("{}/published/", network.text("files_url"));
+    let published =
+        user.run(&[&publish[..], &["--to", &to, "--stake-amount", "1", "--json"]].concat());
+    assert!(!published.stderr.contains("not beside the object"), "{published:?}");
+    let published = published.document();
     let home = user.path("");
     drop(user);
     assert!(!home.exists(), "wallet, state and weights are gone");
 
     let user = newcomer(&network, &phrase);
-    let found = user.json(&["model", "recover", url]);
+    let other = published["weights_url"].as_str().unwrap();
+    let found = user.json(&["model", "recover", url, other]);
     assert_eq!(found["models"][0]["model_id"], model);
     assert_eq!(found["models"][0]["waiting"], "registration");
+    assert_eq!(found["models"][1]["model_id"], published["model_id"]);
+    assert_eq!(found["models"][1]["has_embedding"], true);
     assert_eq!(user.json(&["model", "status"])["models"][0]["next"], "wait");
     user.json(&["localnet", "advance-epoch"]);
-    assert_eq!(user.json(&["model", "resume"])["models"][0]["revealed_epoch"], 1);
-    assert_eq!(user.json(&["model", "info", model])["status"], "Active");
+    let resumed = user.json(&["model", "resume"]);
+    for place in 0..2 {
+        assert_eq!(resumed["models"][place]["revealed_epoch"], 1);
+    }
+    for model in [model, published["model_id"].as_str().unwrap()] {
+        assert_eq!(user.json(&["model", "info", model])["status"], "Active");
+    }
     // The weights themselves come back from the host, too.
     user.json(&["model", "download", model, "--decrypt", "-o", "weights"]);
     assert_eq!(crate::process::read(&user.path("weights")), crate::process::safetensors(7));

@@ -58,6 +58,7 @@ fn publish_wait_and_all_of_it_again() {
     let state: Value = serde_json::from_slice(&read(state_file(&first).as_ref())).unwrap();
     let key = state["registration"]["decryption_key"].as_str().unwrap();
     assert!(!first.to_string().contains(key), "the key stays in the state file");
+    assert!(files.path().join(format!("{name}.state")).exists(), "the state is beside the object");
 
     // The same command again finds everything done, and pays nothing.
     let paid = before - user.balance();
@@ -90,6 +91,39 @@ fn publish_wait_and_all_of_it_again() {
     let info = user.json(&["model", "info", model]);
     assert_eq!(info["weights_url"], second["weights_url"]);
     assert_eq!(user.json(&["model", "audit"])["faulty"], 0);
+
+    // An update that cannot be committed leaves the one before on file.
+    let state = read(state_file(&first).as_ref());
+    fs::write(user.path("short.json"), "[0.5]").unwrap();
+    fs::write(user.path("fourth.safetensors"), safetensors(4)).unwrap();
+    let fourth = ["model", "publish", "fourth.safetensors", "--update", model];
+    let short = [&fourth[..], &["--to", &to, "--embedding-file", "short.json"]].concat();
+    user.refused(&short, 1, "EmbeddingDimensionMismatch");
+    assert_eq!(read(state_file(&first).as_ref()), state);
+
+    // Nobody's weights are written over while they are fetched.
+    let active = second["weights_url"].as_str().unwrap();
+    let name = active.rsplit('/').next().unwrap();
+    let served = read(&files.path().join(name));
+    let signed = format!("{active}?X-Amz-Signature=hush");
+    for target in [active, &signed] {
+        let over = [&fourth[..], &["--to", target, "--embedding-file", "e.json"]].concat();
+        let refused = user.refused(&over, 1, "UrlTaken");
+        assert!(refused.contains(model) && !refused.contains("hush"), "{refused}");
+    }
+    let elsewhere = format!("{to}elsewhere");
+    let over = ["--to", &elsewhere, "--public-url", active, "--embedding-file", "e.json"];
+    user.refused(&[&fourth[..], &over].concat(), 1, "UrlTaken");
+    let new = ["model", "publish", "fourth.safetensors", "--stake-amount", "1", "--to", active];
+    user.refused(&[&new[..], &["--embedding-file", "e.json"]].concat(), 1, "UrlTaken");
+    // The chain tells where they are even if the state file does not.
+    let moved = String::from_utf8(state.clone()).unwrap().replace(active, &elsewhere);
+    fs::write(state_file(&first), moved).unwrap();
+    let over = [&fourth[..], &["--to", active, "--embedding-file", "e.json"]].concat();
+    let refused = user.refused(&over, 1, "CheckFailed");
+    assert!(refused.contains("present weights"), "{refused}");
+    fs::write(state_file(&first), &state).unwrap();
+    assert_eq!(read(&files.path().join(name)), served);
 
     // An update that is prepared is not given up unasked: its key is nowhere else.
     fs::write(user.path("third.safetensors"), safetensors(6)).unwrap();
@@ -153,12 +187,55 @@ fn nothing_is_staked_on_what_validators_cannot_fetch() {
     assert!(refused.contains("404"), "{refused}");
     assert_eq!(user.balance(), balance);
     // The owner copies the object to where he said it would be.
-    let object = fs::read_dir(&served).unwrap().next().unwrap().unwrap();
-    let name = object.file_name().into_string().unwrap();
-    network.upload(&format!("elsewhere/{name}"), &read(&object.path()));
+    for object in fs::read_dir(&served).unwrap() {
+        let object = object.unwrap();
+        let name = object.file_name().into_string().unwrap();
+        network.upload(&format!("elsewhere/{name}"), &read(&object.path()));
+    }
     let done = user.json(&publish);
     assert_eq!(done["bytes_sent"], Value::Null, "it is not sent again");
-    assert_eq!(done["weights_url"], format!("{other}{name}"));
+    let name = done["weights_url"].as_str().unwrap().strip_prefix(&other).unwrap();
+    assert_eq!(name.len(), 64);
+    assert!(served.join(name).exists() && served.join(format!("{name}.state")).exists());
+}
+
+/// Of what was begun and never finished, only what is surely nobody's is removed.
+#[test]
+fn clean_leaves_alone_what_may_be_needed() {
+    let user = User::new();
+    let store = user.path("store");
+    fs::create_dir(&store).unwrap();
+    let (old, young) = ("0a".repeat(32), "0b".repeat(32));
+    let hidden = |key: &str| store.join(format!(".{key}.incomplete"));
+    for key in [&old, &young, "other"] {
+        fs::write(hidden(key), "part").unwrap();
+    }
+    let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(48 * 3600);
+    for key in [&old, "other"] {
+        let file = File::options().write(true).open(hidden(key)).unwrap();
+        file.set_modified(two_days_ago).unwrap();
+    }
+    let to = format!("file://{}", store.display());
+    let clean = ["storage", "clean", &to, "--public-url", "https://weights.example/"];
+
+    // A state file that cannot be read may hold an upload.
+    let states = user.path("config").join("models");
+    fs::create_dir_all(&states).unwrap();
+    fs::write(states.join("damaged.json"), "{").unwrap();
+    let refused = user.refused(&clean, 1, "State");
+    assert!(refused.contains("damaged.json"), "{refused}");
+    assert!(hidden(&old).exists());
+    fs::remove_file(states.join("damaged.json")).unwrap();
+
+    let found = user.json(&clean);
+    let uploads = found["uploads"].as_array().unwrap().iter();
+    let kept: std::collections::BTreeMap<_, _> =
+        uploads.map(|upload| (upload["key"].as_str().unwrap(), &upload["kept"])).collect();
+    assert_eq!(kept[old.as_str()], &Value::Null);
+    assert_eq!((kept[young.as_str()], kept["other"]), (&json!("young"), &json!("other_name")));
+    assert!(!hidden(&old).exists() && hidden(&young).exists() && hidden("other").exists());
+    user.json(&[&clean[..], &["--older-than", "0s"]].concat());
+    assert!(!hidden(&young).exists() && hidden("other").exists());
 }
 
 #[test]
@@ -181,10 +258,14 @@ fn changed_weights_are_refused_and_can_begin_anew() {
     assert_ne!(second["model_id"], first["model_id"]);
 }
 
-/// A gibibyte in parts of 8 MiB, killed five times at different points of the way.
+/// A gibibyte in parts of 8 MiB, killed five times at random moments. A seed that was
+/// printed makes the same moments again, as far as the machine does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gibibyte_survives_five_kills() {
     const PART: u64 = 8 * MIB;
+    const IN_FLIGHT: u64 = 8;
+    const KILLS: u64 = 5;
+    let mut dice = Dice::new();
     let files = tempfile::tempdir().unwrap();
     let server = S3::start(&files.path().join("s3")).await;
     let network = Network::temporary(&files.path().join("served"));
@@ -204,28 +285,30 @@ async fn a_gibibyte_survives_five_kills() {
     };
 
     let mut confirmed: Vec<u64> = Vec::new();
-    let mut twice = 0;
-    for kill in 1..=5u64 {
+    let mut sent_in_all = 0;
+    for kill in 1..=KILLS {
         let before = server.parts().len();
         let mut child = start();
-        // Not a round number of parts, and another place each time.
-        let until = before as u64 + count / 7 + kill * 3 % 5;
+        // Before the first part, too; never so late that it might be done.
+        let until = before as u64 + dice.below(count / 8);
+        let then = Duration::from_millis(dice.below(50));
+        println!("kill {kill} {then:?} after {until} parts");
         let since = Instant::now();
-        // However slow the disk is: something more is on record before the kill.
-        while (server.parts().len() as u64) < until || on_record(&user).len() <= confirmed.len() {
+        while (server.parts().len() as u64) < until {
             assert!(child.try_wait().unwrap().is_none(), "{:?}", ended(child));
             assert!(since.elapsed() < PATIENCE, "{} parts", server.parts().len());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        tokio::time::sleep(then).await;
+        assert!(child.try_wait().unwrap().is_none(), "{:?}", ended(child));
         child.kill().unwrap();
         child.wait().unwrap();
         let sent = part_numbers(&server.parts()[before..]);
         for part in &sent {
             assert!(!confirmed.contains(part), "part {part} was on record and is sent again");
         }
-        twice += sent.len() as u64;
+        sent_in_all += sent.len() as u64;
         confirmed = on_record(&user);
-        assert!(!confirmed.is_empty());
     }
     let before = server.parts().len();
     let mut child = start();
@@ -235,9 +318,10 @@ async fn a_gibibyte_survives_five_kills() {
     let done: Value = serde_json::from_slice(&output.stdout).unwrap();
     let sent = part_numbers(&server.parts()[before..]);
     assert!(sent.iter().all(|part| !confirmed.contains(part)));
-    twice = twice + sent.len() as u64 - count;
-    // Those in flight at a kill, and those that arrived while the record was written.
-    assert!(twice < count, "{twice} parts were sent twice");
+    sent_in_all += sent.len() as u64;
+    let twice = sent_in_all - count;
+    // Only those that were in flight at a kill, whose arrival nobody has seen.
+    assert!(twice <= KILLS * IN_FLIGHT, "{twice} parts were sent twice");
 
     let name = done["weights_url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let object = files.path().join("s3").join(BUCKET).join("models").join(name);
@@ -261,13 +345,38 @@ fn state_file(report: &Value) -> String {
 /// The parts that the only state file says have arrived, counted from 1.
 fn on_record(user: &User) -> Vec<u64> {
     let folder = user.path("config").join("models");
-    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let state = names.filter(|path| path.extension().is_some_and(|end| end == "json"));
-    let states: Vec<_> = state.collect();
-    assert_eq!(states.len(), 1, "every run finds the same state file");
-    let state: Value = serde_json::from_slice(&read(&states[0])).unwrap();
-    let parts = state["registration"]["upload"]["record"]["parts"].as_array().unwrap();
-    (1u64..).zip(parts).filter(|(_, mark)| !mark.is_null()).map(|(part, _)| part).collect()
+    // It may have been killed before it came so far.
+    let names = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap());
+    let visible = names.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+    let states: Vec<_> = visible.map(|entry| entry.path()).collect();
+    assert!(states.len() <= 1, "every run finds the same state file");
+    let Some(state) = states.first() else { return Vec::new() };
+    let state: Value = serde_json::from_slice(&read(state)).unwrap();
+    let record = &state["registration"]["upload"]["record"];
+    let parts = (1u64..).zip(record["parts"].as_array().into_iter().flatten());
+    parts.filter(|(_, mark)| !mark.is_null()).map(|(part, _)| part).collect()
+}
+
+/// Random numbers from a seed that is printed, or given as `SOMA_TEST_SEED`.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let given = std::env::var("SOMA_TEST_SEED").ok().map(|text| text.parse().unwrap());
+        let clock = || std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos().into();
+        let seed: u64 = given.unwrap_or_else(clock);
+        println!("SOMA_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014), reduced to numbers below `limit`.
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
 }
 
 fn part_numbers(requests: &[String]) -> Vec<u64> {

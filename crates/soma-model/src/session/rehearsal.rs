@@ -119,7 +119,7 @@ impl Session<'_> {
 
     /// Whether a lost machine could be replaced by phrase and host.
     async fn look_at_companion(&self, round: &Round) -> Option<Finding> {
-        let name = ObjectName::of(&round.weights_url)?;
+        let name = ObjectName::of_url(round.weights_url.as_url())?;
         if weights_key(self.key, &name) != round.decryption_key {
             return None;
         }
@@ -130,8 +130,12 @@ impl Session<'_> {
             Ok(Some(_)) => "the state beside the object has another embedding",
             _ => "the state is not beside the object: if this machine is lost, so is the embedding",
         };
-        let file = companion::path(&round.sealed_file);
-        let remedy = format!("upload {} to {}", file.display(), companion::url(url));
+        let remedy = if round.upload.is_some() {
+            "publish the weights again: it is written beside them then".to_owned()
+        } else {
+            let file = companion::path(&round.sealed_file);
+            format!("upload {} to {}", file.display(), companion::url(url))
+        };
         Some(Finding::warning(Check::Companion, message).with_remedy(remedy))
     }
 }

@@ -22,7 +22,16 @@ pub struct StateFile {
     path: PathBuf,
     /// What is to be saved.
     pub state: State,
+    /// What an update that was begun in this file replaced.
+    replaced: Option<Replaced>,
     _lock: Lock,
+}
+
+/// The update before, and how many rounds were over then.
+#[derive(Debug)]
+struct Replaced {
+    update: Option<Round>,
+    spent: usize,
 }
 
 impl StateFile {
@@ -36,7 +45,7 @@ impl StateFile {
         }
         let lock = Lock::acquire_within(path, Duration::ZERO)?;
         file::create(path, &state.to_json(), Access::Owner)?;
-        let created = Self { path: path.to_owned(), state, _lock: lock };
+        let created = Self { path: path.to_owned(), state, replaced: None, _lock: lock };
         created.read_back()?;
         Ok(created)
     }
@@ -50,7 +59,7 @@ impl StateFile {
         // The lock file would be made beside a file that does not exist.
         fs::metadata(path).map_err(|source| io("open", path, source))?;
         let lock = Lock::acquire_within(path, Duration::ZERO)?;
-        Ok(Self { path: path.to_owned(), state: read(path)?, _lock: lock })
+        Ok(Self { path: path.to_owned(), state: read(path)?, replaced: None, _lock: lock })
     }
 
     /// Reads a state without taking hold of it: while a reveal is waited for,
@@ -109,12 +118,31 @@ impl StateFile {
     /// As [`StateFile::check_free`] and [`StateFile::save`].
     pub(crate) fn begin_update(&mut self, round: Round) -> Result<()> {
         self.check_free()?;
+        let (update, spent) = (self.state.update.clone(), self.state.spent.len());
         self.update(|state| {
             let over = state.current().1.spent();
             if !state.spent.contains(&over) {
                 state.spent.push(over);
             }
             state.update = Some(round);
+        })?;
+        self.replaced = Some(Replaced { update, spent });
+        Ok(())
+    }
+
+    /// Takes an update off file that encrypted nothing; the one that it
+    /// replaced since this file was opened is on file again.
+    ///
+    /// # Errors
+    /// As [`StateFile::save`].
+    pub(crate) fn take_back_update(&mut self) -> Result<()> {
+        let replaced = self.replaced.take();
+        self.update(|state| match replaced {
+            Some(Replaced { update, spent }) => {
+                state.update = update;
+                state.spent.truncate(spent);
+            }
+            None => state.update = None,
         })
     }
 
@@ -224,7 +252,7 @@ impl State {
     /// The bytes of a state file.
     pub(crate) fn to_json(&self) -> Zeroizing<Vec<u8>> {
         // Room enough that the buffer is not moved, which would leave copies behind.
-        let mut json = Zeroizing::new(Vec::with_capacity(1 << 20));
+        let mut json = Zeroizing::new(Vec::with_capacity(2 << 20));
         serde_json::to_writer_pretty(&mut *json, self).expect("a state has a JSON form");
         json.push(b'\n');
         json

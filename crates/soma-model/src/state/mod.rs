@@ -12,7 +12,7 @@ use soma_proto::{
 };
 
 pub use self::file::{StateFile, StateFolder};
-use crate::{CommitPlan, Measured, NewIds, RevealOf, RevealPlan, UpdatePlan, new_ids};
+use crate::{CommitPlan, Measured, NewIds, ObjectName, RevealOf, RevealPlan, UpdatePlan, new_ids};
 
 /// The state of one model's registration and of its updates.
 ///
@@ -86,6 +86,8 @@ pub struct Round {
 pub struct Upload {
     /// Where they go, without what may be secret.
     pub destination: String,
+    /// The object's name there, unless the destination is an object itself.
+    pub object: ObjectName,
     /// Bytes.
     pub plain_size: u64,
     /// Nanoseconds since 1970, if the file system tells.

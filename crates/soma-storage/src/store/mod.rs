@@ -10,6 +10,7 @@ pub(crate) mod wire;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use object_store::multipart::PartId;
@@ -86,6 +87,8 @@ pub struct Unfinished {
     pub key: String,
     /// The store's name for the upload.
     pub id: String,
+    /// When it was begun, or last written to, if the store tells.
+    pub begun: Option<SystemTime>,
 }
 
 impl Store {
@@ -143,10 +146,8 @@ impl Store {
                 (Backend::Http(target), String::new(), public)
             }
             Place::Object(url) => {
-                let mut plain = url.clone();
-                plain.set_query(None);
-                plain.set_fragment(None);
-                let public = given.unwrap_or(Public::Object(plain));
+                let plain = || destination.object().unwrap_or_else(|| url.clone());
+                let public = given.unwrap_or_else(|| Public::Object(plain()));
                 (Backend::Http(Public::Object(url.clone())), String::new(), public)
             }
         };
@@ -196,6 +197,47 @@ impl Store {
             Backend::Http(target) => {
                 let probe = self.storage.probe(&target.of(key)).await?;
                 Ok(probe.length.filter(|_| probe.status == 200))
+            }
+        }
+    }
+
+    /// Writes a small object beside that of `name`: its own name is that one
+    /// with `suffix`.
+    ///
+    /// # Errors
+    /// [`Error::Destination`] for a single presigned object, which has nothing
+    /// beside it; those of the store and of the connection.
+    pub async fn put_beside(&self, name: &ObjectName, suffix: &str, bytes: Vec<u8>) -> Result<()> {
+        if matches!(self.backend, Backend::Http(Public::Object(_))) {
+            return Err(Error::Destination {
+                text: self.shown.clone(),
+                reason: "there is room for one object only",
+            });
+        }
+        let (key, bytes) = (format!("{}{suffix}", self.key(name)), Bytes::from(bytes));
+        repeat(self.storage.retry(), || self.put_once(&key, bytes.clone())).await
+    }
+
+    async fn put_once(&self, key: &str, bytes: Bytes) -> Result<()> {
+        match &self.backend {
+            Backend::Cloud(cloud) => {
+                let put = cloud.objects.put(&path(key)?, PutPayload::from(bytes)).await;
+                put.map(drop).map_err(|error| self.explain("write to", error))
+            }
+            Backend::Directory(directory) => {
+                let (directory, key) = (directory.clone(), key.to_owned());
+                blocking(move || {
+                    directory.begin(&key)?;
+                    directory.put_part(&key, 0, &bytes)?;
+                    directory.complete(&key)
+                })
+                .await
+            }
+            Backend::Http(target) => {
+                let url = target.of(key);
+                let request = self.storage.request(Method::PUT, &url)?.body(bytes);
+                let response = self.storage.send("PUT", &url, request).await?;
+                success("PUT", &url, response).await.map(drop)
             }
         }
     }
@@ -313,7 +355,7 @@ impl Store {
     /// # Errors
     /// Those of the store and of the connection.
     pub async fn abort(&self, unfinished: &Unfinished) -> Result<()> {
-        let Unfinished { key, id } = unfinished;
+        let Unfinished { key, id, .. } = unfinished;
         repeat(self.storage.retry(), || self.abort_once(key, id)).await
     }
 
