@@ -178,6 +178,11 @@ pub(crate) fn bench_startup() -> Outcome {
     bench("startup", &[])
 }
 
+/// Times `soma model publish` beside sealing and uploading, in the release profile.
+pub(crate) fn bench_publish(options: &[&str]) -> Outcome {
+    bench("publish", options)
+}
+
 /// Runs a measuring program of the `tests` crate on the released `soma`.
 fn bench(program: &str, options: &[&str]) -> Outcome {
     let packages = ["--package", "soma-cli", "--package", "soma-tests", "--bins"];

@@ -24,6 +24,8 @@ usage: cargo xtask <task>
   bench-registry            time commands on a network with 20,000 models
   bench-startup             time the start of a network and the demonstration
   bench-peers [--help]      time `soma weights` beside what a user would run otherwise
+  bench-publish [--mib N] [--rounds N] [--dir DIR]
+                            time `soma model publish` beside sealing and uploading
   bench-python [--help]     time the Python package beside the published client
   wheel                     build the Python package as users get it";
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         ["bench-registry"] => ci::bench_registry(),
         ["bench-startup"] => ci::bench_startup(),
         ["bench-peers", options @ ..] => bench_peers::run(options),
+        ["bench-publish", options @ ..] => ci::bench_publish(options),
         ["bench-python", options @ ..] => package::bench(options),
         ["wheel"] => package::build(package::Profile::Release).map(drop),
         _ => Err(USAGE.into()),
