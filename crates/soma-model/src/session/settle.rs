@@ -1,7 +1,7 @@
 //! What became of a step that was begun earlier.
 
 use soma_proto::SignedTransaction;
-use soma_rpc::Executed;
+use soma_rpc::{Client, Executed};
 
 use super::{Done, Session, round};
 use crate::state::{Sent, State, StateFile};
@@ -43,6 +43,41 @@ enum Fate {
     Executed(Box<Executed>),
     /// Executed without effect, or never to be executed.
     Over,
+}
+
+/// What the chain says of a signed transaction that nobody sends it.
+pub(super) enum Verdict {
+    /// It was executed, with success.
+    Executed(Box<Executed>),
+    /// It was executed and failed, or it can never be executed any more.
+    Over,
+    /// Whoever has its bytes can still have it executed.
+    Open,
+}
+
+/// Asks the chain what it knows of a signed transaction, without sending it.
+///
+/// Transactions do not expire, and locks on their coins do: so one is over only
+/// if it was executed, or if a coin that is to pay for it has moved on.
+pub(super) async fn verdict(client: &Client, transaction: &SignedTransaction) -> Result<Verdict> {
+    let digest = transaction.digest();
+    let judge = |executed: Executed| match executed.effects.is_success() {
+        true => Verdict::Executed(Box::new(executed)),
+        false => Verdict::Over,
+    };
+    if let Some(executed) = client.transaction(&digest).await? {
+        return Ok(judge(executed));
+    }
+    for coin in transaction.data.gas_payment() {
+        let live = client.object(&coin.id()).await?;
+        // A node that lags shows an earlier version, which says nothing.
+        if live.is_none_or(|live| live.version() > coin.version()) {
+            // Then either the transaction moved it, or it is over.
+            let known = client.transaction(&digest).await?;
+            return Ok(known.map_or(Verdict::Over, judge));
+        }
+    }
+    Ok(Verdict::Open)
 }
 
 impl Session<'_> {
@@ -164,25 +199,19 @@ impl Session<'_> {
 
     /// Sends the same bytes again and tells what became of them.
     async fn fate(&self, transaction: &SignedTransaction) -> Result<Fate> {
-        let judge = |executed: Executed| match executed.effects.is_success() {
-            true => Fate::Executed(Box::new(executed)),
-            false => Fate::Over,
-        };
         let error = match self.client.execute_and_wait(transaction, self.timeout).await {
-            Ok(executed) => return Ok(judge(executed)),
+            Ok(executed) if executed.effects.is_success() => {
+                return Ok(Fate::Executed(Box::new(executed)));
+            }
+            Ok(_) => return Ok(Fate::Over),
             Err(error) if error.is_unreachable() => return Err(error.into()),
             Err(error) => error,
         };
-        // A coin that has moved on can never pay for these bytes again; then
-        // either they moved it, or they are over.
-        for coin in transaction.data.gas_payment() {
-            let live = self.client.object(&coin.id()).await?;
-            if live.is_none_or(|live| live.reference() != *coin) {
-                let known = self.client.transaction(&transaction.digest()).await?;
-                return Ok(known.map_or(Fate::Over, judge));
-            }
+        match verdict(self.client, transaction).await? {
+            Verdict::Executed(executed) => Ok(Fate::Executed(executed)),
+            Verdict::Over => Ok(Fate::Over),
+            Verdict::Open => Err(error.into()),
         }
-        Err(error.into())
     }
 }
 

@@ -107,8 +107,16 @@ impl StateFile {
             return Ok(());
         }
         let model = self.state.model_id;
-        let what = "cannot prepare an update before the one under way is revealed or its \
-                    window is over";
+        let what = match stage {
+            Stage::CommitSigned => {
+                "cannot prepare an update while the signed commit of the one before may still be \
+                 executed; soma model update-commit --prepared sends it again"
+            }
+            _ => {
+                "cannot prepare an update before the one under way is revealed or its window is \
+                 over"
+            }
+        };
         Err(Error::Stage { what, model, stage })
     }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use soma_crypto::Options;
 use soma_localnet::account_keys;
 use soma_model::state::Sent;
-use soma_model::{Check, CommitPlan, Error, Event, Gas, RevealOf, Stage, Standing, close_update};
+use soma_model::{
+    Check, CommitPlan, Error, Event, Gas, RevealOf, Stage, Standing, StateFile, close_update,
+};
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{KeyPair, TransactionData, TransactionKind};
 
@@ -129,6 +131,77 @@ async fn a_committed_update_keeps_its_key_until_it_is_over() {
     .unwrap();
     let report = refusal(close_update(&world.client, &mut file).await.unwrap_err());
     assert_eq!(report.errors().map(|finding| finding.check).collect::<Vec<_>>(), [Check::Chain]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_whose_commit_can_never_be_executed_makes_room() {
+    let world = World::new().await;
+    let session = world.session();
+    let sender = world.owner.address();
+    let mut file = world.prepared("one.enc");
+    session.commit(&mut file, TERMS).await.unwrap();
+    world.next_epoch().await;
+    session.reveal(&mut file, RevealOf::Registration).await.unwrap();
+    world.preparation("two.enc").run_update(&mut file, &Options::new()).unwrap();
+    let sign = async |file: &mut StateFile| {
+        let plan = file.state.update_plan().unwrap();
+        let prepared = plan.prepare(&world.client, sender, &Gas::Automatic).await.unwrap();
+        let signed = prepared.data.sign(&world.owner);
+        file.update(|state| {
+            state.update.as_mut().unwrap().commit = Some(Sent::unsent(&signed));
+        })
+        .unwrap();
+        signed
+    };
+
+    // As long as somebody could still send it, it is not given up.
+    let signed = sign(&mut file).await;
+    let before = written(file.path());
+    close_update(&world.client, &mut file).await.unwrap();
+    let refused = world.preparation("three.enc").run_update(&mut file, &Options::new());
+    assert!(
+        matches!(&refused, Err(error @ Error::Stage { stage: Stage::CommitSigned, .. })
+            if error.to_string().contains("may still be executed")),
+        "{refused:?}"
+    );
+    assert_eq!(written(file.path()), before);
+
+    // Its coin moves on: it is prepared again, under the same key.
+    let coin = signed.data.gas_payment()[0];
+    let kind = TransactionKind::TransferCoin { coin, amount: Some(1), recipient: sender };
+    let spend = TransactionData::new(kind, sender, vec![coin]).sign(&world.owner);
+    world.client.execute_and_wait(&spend, TIMEOUT).await.unwrap();
+    let key = file.state.update.as_ref().unwrap().decryption_key.clone();
+    close_update(&world.client, &mut file).await.unwrap();
+    let update = file.state.update.as_ref().unwrap();
+    assert_eq!((update.stage(), &update.decryption_key), (Stage::Prepared, &key));
+    assert!(world.client.transaction(&signed.digest()).await.unwrap().is_none(), "not sent");
+
+    // Executed, and only the answer was lost: that is a commit.
+    let signed = sign(&mut file).await;
+    world.client.execute_and_wait(&signed, TIMEOUT).await.unwrap();
+    close_update(&world.client, &mut file).await.unwrap();
+    assert_eq!(file.state.update.as_ref().unwrap().stage(), Stage::Committed);
+    assert_eq!(file.state.update.as_ref().unwrap().commit.as_ref().unwrap().epoch, Some(1));
+
+    // Executed and failed: the model was not active yet.
+    let mut late = world.prepared("late.enc");
+    session.commit(&mut late, TERMS).await.unwrap();
+    let update = late.state.registration.clone();
+    late.update(|state| {
+        state.update = Some(soma_model::state::Round { commit: None, reveal: None, ..update });
+    })
+    .unwrap();
+    let kind = late.state.update_plan().unwrap().kind();
+    let coin = world.client.coins(&sender).await.unwrap()[0].reference;
+    let signed = TransactionData::new(kind, sender, vec![coin]).sign(&world.owner);
+    let failed = world.client.execute_and_wait(&signed, TIMEOUT).await.unwrap();
+    assert!(!failed.effects.is_success());
+    late.update(|state| state.update.as_mut().unwrap().commit = Some(Sent::unsent(&signed)))
+        .unwrap();
+    close_update(&world.client, &mut late).await.unwrap();
+    assert_eq!(late.state.update.as_ref().unwrap().stage(), Stage::Prepared);
+    world.preparation("four.enc").run_update(&mut late, &Options::new()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
