@@ -1,11 +1,10 @@
 //! What is told when something goes wrong, and the exit code.
 
 use serde::Serialize;
+use soma_model::payment::PaymentError;
 use soma_proto::TransactionDigest;
 use soma_proto::effects::ExecutionFailure;
 use soma_rpc::gas::NotEnough;
-
-use crate::payment::PaymentError;
 
 /// Exit codes besides 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,6 +252,7 @@ impl From<PaymentError> for Failure {
             PaymentError::NamedTwice { .. } => Self::from_error("InvalidArguments", &error),
             PaymentError::NoOtherCoin { .. } => Self::from_error("InsufficientGas", &error)
                 .with_hint("stake a part of it with --amount, or get another coin: soma faucet"),
+            _ => Self::from_error(&variant(&error), &error),
         }
     }
 }

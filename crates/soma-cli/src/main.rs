@@ -26,8 +26,6 @@ mod logging;
 mod output;
 /// How values are written on the command line.
 mod parse;
-/// Which coins a transaction takes its money from, and which pay its fee.
-mod payment;
 /// Progress bars on standard error.
 mod progress;
 /// Questions on the terminal.

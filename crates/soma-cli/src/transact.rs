@@ -6,12 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::{Serialize, Serializer};
+use soma_model::payment::{Payment, Purse};
 use soma_model::{Gas, Prepared, Scope, Severity, check_disclosure};
 use soma_proto::{
     Address, KeyPair, ObjectId, SignedTransaction, TransactionData, TransactionDigest,
     TransactionKind,
 };
-use soma_rpc::gas::FeeRates;
 use soma_rpc::{Client, Executed};
 use soma_wallet::{Target, Wallet};
 
@@ -20,7 +20,6 @@ use crate::context::{Context, client_on_chain};
 use crate::error::{Failure, Result};
 use crate::output::transaction::{SimulationReport, TransactionReport};
 use crate::output::{Page, Report};
-use crate::payment::{Payment, Purse};
 
 /// Flags of every command that changes the chain.
 #[derive(Clone, Debug, Default, Args)]
@@ -125,10 +124,7 @@ impl Sender {
 
     /// The coins of the account, and the fees in force.
     pub(crate) async fn purse(&self) -> Result<Purse> {
-        let parameters = self.client.parameters().await?;
-        let coins = self.client.coins(&self.address).await?;
-        let purse = Purse::new(self.address, coins, FeeRates::from(&parameters));
-        Ok(purse.with_set_aside(&self.set_aside))
+        Ok(Purse::ask(&self.client, self.address, &self.set_aside).await?)
     }
 
     /// Which coins pay for a step of the owner's workflow.
@@ -201,6 +197,11 @@ impl Sender {
             }
         }
         self.run_data(prepared.data, args).await
+    }
+
+    /// The name of the chain.
+    pub(crate) fn chain(&self) -> &str {
+        &self.chain
     }
 
     /// Whether the network is one for development.

@@ -34,6 +34,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Model(#[from] soma_model::Error),
     #[error(transparent)]
+    Payment(#[from] soma_model::payment::PaymentError),
+    #[error(transparent)]
     Crypto(#[from] soma_crypto::Error),
     #[error(transparent)]
     Proto(#[from] soma_proto::Error),
@@ -63,6 +65,7 @@ impl From<Error> for PyErr {
 
 fn raise(py: Python<'_>, error: Error) -> PyErr {
     use soma_model::Error as Model;
+    use soma_model::payment::PaymentError as Payment;
     use soma_rpc::Error as Rpc;
 
     let text = text(&error);
@@ -83,14 +86,11 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
                 let _ = attributes.set_item("digest", digest.to_string());
                 with_attributes(py, "OutcomeUnknown", text, &attributes)
             }
-            Rpc::NotEnough(_) => refused(
-                py,
-                format!("InsufficientCoinBalance: {text}"),
-                Some("InsufficientCoinBalance"),
-                None,
-            ),
+            Rpc::NotEnough(_) => refused_for(py, "InsufficientCoinBalance", &text),
             _ => exception(py, "SomaError", text),
         },
+        Error::Payment(Payment::NotEnough(_)) => refused_for(py, "InsufficientCoinBalance", &text),
+        Error::Payment(Payment::NoOtherCoin { .. }) => refused_for(py, "InsufficientGas", &text),
         Error::Model(Model::Failed(executed)) => failed(py, text, &executed),
         Error::Model(Model::Refused(report)) => {
             let failure = report.failure();
@@ -101,9 +101,11 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
         ) => PyValueError::new_err(text),
         Error::Model(Model::Io { source, .. }) => os_error(py, &source, text),
         Error::Model(Model::Weights(error)) | Error::Crypto(error) => crypto(py, error, text),
-        Error::Model(_) | Error::Wallet(_) | Error::Storage(_) | Error::Other(_) => {
-            exception(py, "SomaError", text)
-        }
+        Error::Model(_)
+        | Error::Payment(_)
+        | Error::Wallet(_)
+        | Error::Storage(_)
+        | Error::Other(_) => exception(py, "SomaError", text),
     }
 }
 
@@ -146,6 +148,11 @@ fn failed(py: Python<'_>, text: String, executed: &Executed) -> PyErr {
         Ok(()) => with_attributes(py, "TransactionFailed", text, &attributes),
         Err(error) => error,
     }
+}
+
+/// A refusal that the chain has a name for.
+fn refused_for(py: Python<'_>, failure: &str, text: &str) -> PyErr {
+    refused(py, format!("{failure}: {text}"), Some(failure), None)
 }
 
 fn refused(

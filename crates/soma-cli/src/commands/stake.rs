@@ -1,12 +1,12 @@
 //! `soma stake` and `soma unstake`.
 
 use clap::Args;
+use soma_model::payment;
 use soma_proto::{Address, Amount, ObjectId, TransactionKind};
 
 use crate::context::{Context, block_on};
 use crate::error::{Failure, Result};
 use crate::parse;
-use crate::payment;
 use crate::transact::{self, Sender, TransactionArgs};
 
 /// Stake on a model or a validator. The stake counts from the next epoch on.

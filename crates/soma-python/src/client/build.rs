@@ -6,8 +6,7 @@ use pyo3::prelude::*;
 use soma_model::RevealOf;
 use soma_proto::{TransactionData, TransactionKind};
 
-use super::pay::Purse;
-use super::{Services, SomaClient};
+use super::{Services, SomaClient, step};
 use crate::amount::Shannons;
 use crate::arguments::{Account, Embedding, Hash, Id, Key, Reference, WeightsUrl};
 use crate::error::Result;
@@ -37,7 +36,7 @@ async fn build(
 ) -> Result<Vec<u8>> {
     let gas = match gas {
         Some(coin) => vec![coin.0],
-        None => Purse::ask(&services.node, sender.0).await?.gas_for(&kind)?,
+        None => step::purse(&services.node, sender.0).await?.gas_for(&kind)?,
     };
     Ok(TransactionData::new(kind, sender.0, gas).to_bcs())
 }

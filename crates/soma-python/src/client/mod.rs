@@ -5,7 +5,6 @@ mod files;
 mod inquire;
 mod models;
 mod money;
-mod pay;
 mod prepared;
 mod step;
 

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use soma_model::state::{Round, Terms};
-use soma_model::{CommitPlan, Gas, Info, RevealOf, Standing, State};
+use soma_model::{CommitPlan, Info, RevealOf, Standing, State};
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{ObjectId, TransactionData, TransactionKind};
 use soma_rpc::{Executed, ModelFilter};
@@ -114,8 +114,7 @@ impl SomaClient {
                 )
                 .with_commission_rate(commission_rate);
                 let key = signer.key(node).await?;
-                let prepared =
-                    plan.prepare(node, key.address(), &Gas::Automatic).await?.checked()?;
+                let prepared = plan.prepare(node, key.address(), &step::gas()?).await?.checked()?;
                 let sent = step::send(node, &key, prepared.data, "CommitModel").await;
                 let executed = sent.map_err(|error| with_model_id(error, &plan.ids.model_id))?;
                 committed(&plan.ids.model_id, &plan.ids.staking_pool_id, &executed, None)

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use soma_model::payment::StakeTarget;
 use soma_proto::{ObjectRef, TransactionKind};
 use soma_rpc::Client;
 
-use super::pay::Purse;
 use super::{SomaClient, step};
 use crate::amount::Shannons;
 use crate::arguments::{Account, Id};
@@ -35,12 +35,11 @@ impl SomaClient {
         runtime::future(py, async move {
             let node = &services.node;
             let key = signer.key(node).await?;
-            let kind = |coins: Vec<ObjectRef>| TransactionKind::TransferCoin {
-                coin: coins[0],
-                amount: Some(amount.amount),
-                recipient: recipient.0,
-            };
-            let data = Purse::ask(node, key.address()).await?.spend(amount.amount, kind)?;
+            let recipient = recipient.0;
+            let kind = |coin, amount| TransactionKind::TransferCoin { coin, amount, recipient };
+            let purse = step::purse(node, key.address()).await?;
+            let payment = purse.spend(amount.amount, None, &[], kind)?;
+            let data = payment.into_transaction(key.address());
             step::send(node, &key, data, "TransferCoin").await.map(drop)
         })
     }
@@ -92,13 +91,9 @@ impl SomaClient {
             let key = signer.key(node).await?;
             let recipients: Vec<_> = recipients.into_iter().map(|recipient| recipient.0).collect();
             let amounts: Vec<_> = amounts.into_iter().map(|amount| amount.amount).collect();
-            let sum = amounts.iter().fold(0_u64, |sum, amount| sum.saturating_add(*amount));
-            let kind = |coins: Vec<ObjectRef>| TransactionKind::PayCoins {
-                coins: vec![coins[0]],
-                amounts: Some(amounts.clone()),
-                recipients: recipients.clone(),
-            };
-            let data = Purse::ask(node, key.address()).await?.spend(sum, kind)?;
+            let purse = step::purse(node, key.address()).await?;
+            let payment = purse.pay(recipients, amounts, &[], &[])?;
+            let data = payment.into_transaction(key.address());
             step::send(node, &key, data, "PayCoins").await.map(drop)
         })
     }
@@ -122,12 +117,7 @@ impl SomaClient {
         let amount = amount.map(Shannons::as_stake).transpose()?;
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
-            let kind = |coin_ref, amount| TransactionKind::AddStake {
-                address: validator.0,
-                coin_ref,
-                amount,
-            };
-            stake(&services.node, &signer, amount, true, "AddStake", kind).await
+            stake(&services.node, &signer, amount, StakeTarget::Validator(validator.0)).await
         })
     }
 
@@ -149,12 +139,7 @@ impl SomaClient {
         let amount = amount.map(Shannons::as_stake).transpose()?;
         let services = Arc::clone(&self.services);
         runtime::future(py, async move {
-            let kind = |coin_ref, amount| TransactionKind::AddStakeToModel {
-                model_id: model_id.0,
-                coin_ref,
-                amount,
-            };
-            stake(&services.node, &signer, amount, false, "AddStakeToModel", kind).await
+            stake(&services.node, &signer, amount, StakeTarget::Model(model_id.0)).await
         })
     }
 
@@ -182,17 +167,12 @@ async fn stake(
     node: &Client,
     signer: &Signer,
     amount: Option<u64>,
-    alone: bool,
-    what: &'static str,
-    kind: impl Fn(ObjectRef, Option<u64>) -> TransactionKind,
+    target: StakeTarget,
 ) -> Result<()> {
     let key = signer.key(node).await?;
-    let purse = Purse::ask(node, key.address()).await?;
-    let data = match amount {
-        Some(amount) => purse.spend(amount, |coins| kind(coins[0], Some(amount)))?,
-        None => purse.spend_whole_coin(alone, |coin| kind(coin, None))?,
-    };
-    step::send(node, &key, data, what).await.map(drop)
+    let payment = step::purse(node, key.address()).await?.stake(target, amount, None, &[])?;
+    let what = payment.kind.name();
+    step::send(node, &key, payment.into_transaction(key.address()), what).await.map(drop)
 }
 
 async fn reference(node: &Client, id: &soma_proto::ObjectId) -> Result<ObjectRef> {

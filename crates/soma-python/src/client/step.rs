@@ -1,15 +1,16 @@
 //! One transaction from what it is to do to what it did.
 
+use soma_model::payment::Purse;
 use soma_model::{
     CommissionPlan, CommitPlan, DeactivatePlan, Depth, Gas, Host, Prepared, RevealPlan, Scope,
     UpdatePlan,
 };
 use soma_proto::transaction::RevealModel;
-use soma_proto::{Commitment, KeyPair, TransactionData, TransactionKind};
+use soma_proto::{Address, Commitment, KeyPair, TransactionData, TransactionKind};
 use soma_rpc::{Client, Executed, WAIT_TIMEOUT};
 use soma_storage::{AddressPolicy, Storage};
 
-use super::pay::Purse;
+use super::prepared;
 use crate::error::{Error, Result};
 use crate::runtime;
 use crate::wallet::Signer;
@@ -51,7 +52,7 @@ pub(super) async fn send(
 
 async fn prepare(node: &Client, key: &KeyPair, kind: TransactionKind) -> Result<TransactionData> {
     use TransactionKind as K;
-    let (sender, gas) = (key.address(), Gas::Automatic);
+    let (sender, gas) = (key.address(), gas()?);
     let prepared = match kind {
         K::CommitModel(commit) => {
             let (url, weights) = (commit.weights_url_commitment, commit.weights_commitment);
@@ -84,11 +85,13 @@ async fn prepare(node: &Client, key: &KeyPair, kind: TransactionKind) -> Result<
             let principal = match &other {
                 K::WithdrawStake { staked_soma } => {
                     let receipt = node.object(&staked_soma.id()).await?;
-                    receipt.and_then(|object| object.as_staked_soma()).map(|stake| stake.principal)
+                    let staked = receipt.and_then(|object| object.as_staked_soma());
+                    staked.map_or(0, |staked| staked.principal)
                 }
-                _ => None,
+                _ => 0,
             };
-            return Purse::ask(node, sender).await?.pay_for(other, principal);
+            let payment = purse(node, sender).await?.pay_for_receipt(other, principal, &[])?;
+            return Ok(payment.into_transaction(sender));
         }
     };
     Ok(prepared.checked()?.data)
@@ -98,12 +101,24 @@ async fn prepare(node: &Client, key: &KeyPair, kind: TransactionKind) -> Result<
 /// looks at it either, and an owner may reveal from behind a firewall.
 pub(super) async fn prepare_reveal(
     node: &Client,
-    sender: soma_proto::Address,
+    sender: Address,
     plan: &RevealPlan,
 ) -> Result<Prepared> {
     let storage = storage()?;
     let host = Host { storage: &storage, scope: scope(node).await?, depth: Depth::Nothing };
-    Ok(plan.prepare(node, &host, sender, &Gas::Automatic).await?)
+    Ok(plan.prepare(node, &host, sender, &gas()?).await?)
+}
+
+/// The coins of an account, without those that are set aside for reveals.
+pub(super) async fn purse(node: &Client, owner: Address) -> Result<Purse> {
+    Ok(Purse::ask(node, owner, &prepared::set_aside()?).await?)
+}
+
+/// Which coins pay for a step of the owner's workflow: any but those that are
+/// set aside for reveals.
+pub(super) fn gas() -> Result<Gas> {
+    let never = prepared::set_aside()?.into_iter().map(|(coin, _)| coin).collect();
+    Ok(Gas::Sparing { first: None, never })
 }
 
 fn plan_of(reveal: RevealModel) -> RevealPlan {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use soma_crypto::{Input, Key, Options, Output as Target, safetensors};
 use soma_localnet::{LocalNet, LocalNetConfig};
+use soma_model::payment::{Purse, StakeTarget};
 use soma_model::{
     CommissionPlan, CommitPlan, Depth, Gas, Host, Info, Measured, Prepared, RevealPlan, Scope,
     Standing, UpdatePlan,
@@ -21,7 +22,6 @@ use super::report::{DemoReport, Held, NetworkReport, Published, Teller};
 use super::weights::{self, Version, Weights};
 use crate::error::{Failure, Result};
 use crate::output::{Output, format};
-use crate::payment::{Purse, StakeTarget};
 
 /// One SOMA: the least a model needs.
 const STAKE: u64 = soma_proto::SHANNONS_PER_SOMA;

@@ -1,9 +1,16 @@
-//! The coins that pay for a step.
+//! The coins that pay: for a step of the owner's workflow, and for everything
+//! else that an account does ([`Purse`]).
+
+pub(crate) mod aside;
+mod purse;
+mod till;
 
 use soma_proto::params::SystemParameters;
 use soma_proto::{ObjectId, ObjectRef, TransactionKind};
 use soma_rpc::gas::{self, Coin, Cost, FeeRates, NotEnough};
 
+pub use self::purse::{Payment, PaymentError, Purse, StakeTarget};
+pub use self::till::Till;
 use crate::{Check, Finding, Report};
 
 /// Which coins pay.

@@ -5,30 +5,33 @@
 //! before it does anything else.
 
 use soma_proto::{Address, ObjectId, ObjectRef, TransactionData, TransactionKind};
+use soma_rpc::Client;
 use soma_rpc::gas::{self, Coin, FeeRates, NotEnough};
 
-/// Coins that `soma pay` takes by itself.
+/// Coins that a payment to several accounts takes by itself.
 const PAY_COINS: usize = 10;
 
 /// A transaction with the coins that pay for it.
 #[derive(Clone, Debug)]
-pub(crate) struct Payment {
+#[non_exhaustive]
+pub struct Payment {
     /// What it does.
-    pub(crate) kind: TransactionKind,
+    pub kind: TransactionKind,
     /// The coins that pay the fee.
-    pub(crate) gas: Vec<ObjectRef>,
+    pub gas: Vec<ObjectRef>,
 }
 
 impl Payment {
     /// The transaction, ready to be signed.
-    pub(crate) fn into_transaction(self, sender: Address) -> TransactionData {
+    pub fn into_transaction(self, sender: Address) -> TransactionData {
         TransactionData::new(self.kind, sender, self.gas)
     }
 }
 
 /// Why no payment could be made up.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PaymentError {
+#[non_exhaustive]
+pub enum PaymentError {
     /// The coins do not suffice.
     #[error(transparent)]
     NotEnough(#[from] NotEnough),
@@ -66,7 +69,7 @@ pub(crate) enum PaymentError {
 
 /// The coins of an account, and the fees in force.
 #[derive(Clone, Debug)]
-pub(crate) struct Purse {
+pub struct Purse {
     owner: Address,
     coins: Vec<Coin>,
     rates: FeeRates,
@@ -76,7 +79,8 @@ pub(crate) struct Purse {
 
 /// Where stake goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum StakeTarget {
+#[expect(clippy::exhaustive_enums, reason = "there is nothing else to stake on")]
+pub enum StakeTarget {
     /// To a model.
     Model(ObjectId),
     /// To a validator.
@@ -96,12 +100,27 @@ impl StakeTarget {
 
 impl Purse {
     /// The coins of `owner`, and the fees in force.
-    pub(crate) const fn new(owner: Address, coins: Vec<Coin>, rates: FeeRates) -> Self {
+    pub const fn new(owner: Address, coins: Vec<Coin>, rates: FeeRates) -> Self {
         Self { owner, coins, rates, set_aside: Vec::new() }
     }
 
+    /// Asks the node for the coins of `owner` and the fees in force. Coins that
+    /// are kept for reveals, each given with its model, stay out.
+    ///
+    /// # Errors
+    /// [`soma_rpc::Error`].
+    pub async fn ask(
+        client: &Client,
+        owner: Address,
+        set_aside: &[(ObjectId, ObjectId)],
+    ) -> soma_rpc::Result<Self> {
+        let rates = FeeRates::from(&client.parameters().await?);
+        Ok(Self::new(owner, client.coins(&owner).await?, rates).with_set_aside(set_aside))
+    }
+
     /// Without coins that are kept for reveals, each given with its model.
-    pub(crate) fn with_set_aside(mut self, set_aside: &[(ObjectId, ObjectId)]) -> Self {
+    #[must_use]
+    pub fn with_set_aside(mut self, set_aside: &[(ObjectId, ObjectId)]) -> Self {
         self.coins.retain(|coin| set_aside.iter().all(|(id, _)| *id != coin.reference.id()));
         self.set_aside = set_aside.to_vec();
         self
@@ -109,7 +128,10 @@ impl Purse {
 
     /// Pays for a kind that names no coin: the smallest coin that covers stake and
     /// fee, or the coins named in `gas`.
-    pub(crate) fn pay_for(
+    ///
+    /// # Errors
+    /// [`PaymentError`].
+    pub fn pay_for(
         &self,
         kind: TransactionKind,
         gas: &[ObjectId],
@@ -119,7 +141,10 @@ impl Purse {
 
     /// As [`pay_for`](Self::pay_for), for the withdrawal of a receipt that is worth
     /// `principal` shannons: the fee depends on it.
-    pub(crate) fn pay_for_receipt(
+    ///
+    /// # Errors
+    /// [`PaymentError`].
+    pub fn pay_for_receipt(
         &self,
         kind: TransactionKind,
         principal: u64,
@@ -145,7 +170,10 @@ impl Purse {
 
     /// Moves `amount` out of a coin: `coin` if it is named, else the coins that pay
     /// the fee too. `kind` makes the transaction from the coin.
-    pub(crate) fn spend(
+    ///
+    /// # Errors
+    /// [`PaymentError`].
+    pub fn spend(
         &self,
         amount: u64,
         coin: Option<ObjectId>,
@@ -194,7 +222,10 @@ impl Purse {
     }
 
     /// Stakes `amount`, or all of a coin.
-    pub(crate) fn stake(
+    ///
+    /// # Errors
+    /// [`PaymentError`].
+    pub fn stake(
         &self,
         target: StakeTarget,
         amount: Option<u64>,
@@ -228,7 +259,10 @@ impl Purse {
     }
 
     /// Pays several accounts, from the coins named or from up to ten others.
-    pub(crate) fn pay(
+    ///
+    /// # Errors
+    /// [`PaymentError`].
+    pub fn pay(
         &self,
         recipients: Vec<Address>,
         amounts: Vec<u64>,
@@ -268,7 +302,10 @@ impl Purse {
 
     /// Joins up to [`gas::MAX_GAS_COINS`] coins, the largest first, into one. Gives
     /// nothing if there is nothing to join.
-    pub(crate) fn merge(&self, gas: &[ObjectId]) -> Result<Option<Payment>, PaymentError> {
+    ///
+    /// # Errors
+    /// [`PaymentError`].
+    pub fn merge(&self, gas: &[ObjectId]) -> Result<Option<Payment>, PaymentError> {
         let gas = match gas {
             [] => {
                 let mut coins = self.coins.clone();
@@ -283,6 +320,31 @@ impl Purse {
         let kind =
             TransactionKind::TransferObjects { objects: vec![*first], recipient: self.owner };
         self.covered(kind, gas, 0).map(Some)
+    }
+
+    /// The coins that pay for a transaction that is built and not judged: the one that
+    /// it takes an amount from, if that covers everything, else others. Whatever is wrong
+    /// with it, the chain will say so.
+    ///
+    /// # Errors
+    /// [`PaymentError::NotEnough`] if there is no coin at all.
+    pub fn gas_for(&self, kind: &TransactionKind) -> Result<Vec<ObjectRef>, PaymentError> {
+        let inputs: Vec<_> = kind.owned_inputs().iter().map(ObjectRef::id).collect();
+        let named = inputs.iter().find_map(|id| self.coin(*id).ok());
+        if let Some(coin) = named.filter(|_| names_amount(kind))
+            && coin.balance >= self.cost(kind, |id| inputs.contains(&id)).needed()
+        {
+            return Ok(vec![coin.reference]);
+        }
+        let needed = self.cost(kind, |_| false).needed();
+        let others = self.coins.iter().filter(|coin| !inputs.contains(&coin.reference.id()));
+        match gas::choose(others.copied(), needed) {
+            Ok(chosen) => Ok(references(&chosen)),
+            Err(_) => {
+                let any = named.or_else(|| self.coins.first().copied());
+                Ok(vec![any.ok_or_else(|| self.nothing(needed))?.reference])
+            }
+        }
     }
 
     /// A payment, if its coins suffice: a transaction that fails costs the base fee.
@@ -325,6 +387,17 @@ impl Purse {
     fn nothing(&self, needed: u64) -> NotEnough {
         NotEnough { needed, present: 0, coins: 0, mergeable: false }
     }
+}
+
+/// Whether the kind says how much leaves the coin that it names.
+const fn names_amount(kind: &TransactionKind) -> bool {
+    matches!(
+        kind,
+        TransactionKind::TransferCoin { amount: Some(_), .. }
+            | TransactionKind::PayCoins { amounts: Some(_), .. }
+            | TransactionKind::AddStake { amount: Some(_), .. }
+            | TransactionKind::AddStakeToModel { amount: Some(_), .. }
+    )
 }
 
 fn references(coins: &[Coin]) -> Vec<ObjectRef> {
@@ -481,6 +554,24 @@ mod tests {
         assert_eq!(missing(stake(0, 3)), 251);
         let merged = purse(&[100, 200]).merge(&[id(0), id(1)]);
         assert!(matches!(merged, Err(PaymentError::NotEnough(short)) if short.missing() == 1_000));
+    }
+
+    #[test]
+    fn what_is_built_only_is_paid_by_the_coin_it_names_if_that_suffices() {
+        let purse = purse(&[502_100, 9_000]);
+        let gas = |coin: usize, amount| {
+            ids(&purse.gas_for(&transfer(purse.coins[coin].reference, amount)).unwrap())
+        };
+        assert_eq!(gas(0, Some(500_000)), [id(0)]);
+        assert_eq!(gas(0, Some(500_001)), [id(1)]);
+        assert_eq!(gas(0, None), [id(1)]);
+        assert_eq!(gas(1, Some(8_000)), [id(0)], "the other one can pay");
+        let kind = transfer(purse.coins[0].reference, Some(1));
+        let empty = Purse::new(OWNER, Vec::new(), EPOCH_0);
+        assert!(matches!(empty.gas_for(&kind), Err(PaymentError::NotEnough(_))));
+        // What is set aside is not taken, whatever happens.
+        let none = purse.clone().with_set_aside(&[(id(0), id(99)), (id(1), id(98))]);
+        assert!(none.gas_for(&kind).is_err());
     }
 
     #[test]
