@@ -11,8 +11,8 @@ use soma_storage::{Storage, redacted};
 use crate::network::now_ms;
 use crate::state::{Round, Sent, State, StateFile, StateFolder};
 use crate::{
-    Check, Error, Finding, Measured, ObjectName, Report, Result, RevealOf, Standing, TypedUrl,
-    companion, remote, weights_key,
+    Check, Error, Finding, Measured, ObjectName, Report, Result, RevealOf, Stage, Standing,
+    TypedUrl, companion, remote, weights_key,
 };
 
 /// What a recovery works with.
@@ -76,7 +76,11 @@ impl Recovery<'_> {
         let standing = self.model(url, &found).await?;
         let of = standing.as_ref().and_then(|(_, of)| *of);
         let mut state = match (found.companion.clone(), &standing) {
-            (Some(state), _) => state,
+            (Some(state), Some(_)) => state,
+            (Some(state), None) => {
+                report.push(not_committed(&state));
+                state
+            }
             (None, Some((standing, of))) => of_chain(url, &found, standing, *of)?,
             (None, None) => {
                 report.push(
@@ -89,9 +93,11 @@ impl Recovery<'_> {
                 State::new(round(url, &found), now_ms())
             }
         };
-        state.owner = Some(owner);
-        state.chain_id = Some(self.client.chain_id().await?);
+        // Which chain it is for is known once it is found on one; until then the
+        // first commit decides, or has decided.
         if let Some((standing, of)) = &standing {
+            state.owner = Some(owner);
+            state.chain_id = Some(self.client.chain_id().await?);
             take_steps(&mut state, standing, *of);
         }
         let current = state.current().0;
@@ -178,6 +184,32 @@ impl Recovery<'_> {
         }
         Ok(None)
     }
+}
+
+/// What is to be done with a state that the chain shows nothing of.
+fn not_committed(state: &State) -> Finding {
+    let (of, round) = state.current();
+    let command = match of {
+        RevealOf::Registration => "soma model commit --prepared",
+        RevealOf::Update => "soma model update-commit --prepared",
+    };
+    let (message, remedy) = match round.stage() {
+        Stage::Committed | Stage::RevealSigned | Stage::Revealed => (
+            "the state beside the object says that they were committed to, but this chain shows \
+             no commit of them: it is another chain, or the model has gone on to other weights",
+            "choose the network it was committed on with soma env, or see soma model info"
+                .to_owned(),
+        ),
+        Stage::CommitSigned => (
+            "a commit to these weights was signed, and this chain shows none",
+            format!("{command} finds out what became of it"),
+        ),
+        _ => (
+            "nobody has committed to these weights yet on this chain",
+            format!("{command} commits to them"),
+        ),
+    };
+    Finding::warning(Check::Status, message).with_remedy(remedy)
 }
 
 /// The round of the object; paths on a machine that is lost are none.
