@@ -79,12 +79,21 @@ impl Output {
 
     /// Prints what a service has to say when it is ready; JSON takes one line.
     pub(crate) fn print_line(self, report: &impl Report) -> Result<()> {
+        write_stdout(self.line(report).as_bytes())
+    }
+
+    /// What [`print_line`](Self::print_line) prints.
+    pub(crate) fn line(self, report: &impl Report) -> String {
         match self.mode {
             Mode::Json => {
                 let json = serde_json::to_string(report).expect("reports have a JSON form");
-                write_stdout(format!("{json}\n").as_bytes())
+                format!("{json}\n")
             }
-            Mode::Text => self.print(report),
+            Mode::Text => {
+                let mut page = Page::new(colour(&io::stdout()));
+                report.text(&mut page);
+                page.finish()
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -63,19 +64,19 @@ fn passes_from_the_commit_to_a_lost_model() {
     let ended = user.run(&hooked);
     assert_eq!(ended.code, 0, "{ended:?}");
     let seen = events(&ended.stdout);
-    assert_eq!(kinds(&seen), ["node_up", "set_aside", "ready", "waiting"]);
+    assert_eq!(kinds(&seen), ["node_up", "ready", "waiting"]);
 
     // The owner's command got the very same events, and nobody got the key.
     let told = fs::read_to_string(user.path("told.json")).unwrap();
     assert_eq!(events(&told), seen);
     let lines = fs::read_to_string(user.path("told")).unwrap();
-    assert_eq!(lines.lines().nth(2).unwrap(), format!("ready 0 {model}"));
+    assert_eq!(lines.lines().nth(1).unwrap(), format!("ready 0 {model}"));
     let state: Value =
         serde_json::from_slice(&read(prepared["state_file"].as_str().unwrap().as_ref())).unwrap();
     let key = state["registration"]["decryption_key"].as_str().unwrap();
     assert!(!format!("{ended:?}{told}{lines}").contains(key));
 
-    // Its coin is left alone.
+    // Its coin, which the commit has set aside, is left alone.
     let coin = state["gas_coin"].as_str().unwrap();
     let address = user.json(&["wallet", "active"]);
     let address = address.as_str().unwrap();
@@ -100,6 +101,57 @@ fn passes_from_the_commit_to_a_lost_model() {
     assert_eq!((&alarm["model_id"], &alarm["alarm"]), (&lost["model_id"], &json!(true)));
     let text = user.run(&["model", "watch", "--once"]);
     assert!(text.code == 4 && text.stdout.contains("ALARM: the window was missed"), "{text:?}");
+}
+
+/// Events of which a pipe holds a part, and the queue before it another one.
+const EVENTS: usize = 1_400;
+
+#[test]
+fn a_reader_that_is_stuck_holds_up_no_reveal() {
+    let files = tempfile::tempdir().unwrap();
+    // Its turn comes within the first twentieth of the window.
+    let served = files.path().to_str().unwrap();
+    let epoch = ["--force-regenesis", "--epoch-duration-ms", "300000"];
+    let network = Network::start(&[&epoch[..], &["--files-dir", served]].concat());
+    let user = User::of(&network);
+    user.json(&["-y", "wallet", "new", "--alias", "me"]);
+    user.json(&["faucet", "--amount", "2"]);
+    let length = user.json(&["status"])["embedding_dim"].as_u64().unwrap();
+    let numbers = vec![0.1; usize::try_from(length).unwrap()];
+    fs::write(user.path("embedding.json"), json!(numbers).to_string()).unwrap();
+    let prepared = committed(&network, &user, "one");
+    let model = prepared["model_id"].as_str().unwrap();
+    // Each of these is an event.
+    let folder = user.path("config").join("models");
+    for number in 0..EVENTS {
+        fs::write(folder.join(format!("{}{number}.json", "x".repeat(200))), "{").unwrap();
+    }
+
+    // Nobody reads what it has to say.
+    let mut watch =
+        user.command(&["model", "watch", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    user.json(&["localnet", "advance-epoch"]);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while user.json(&["model", "info", model])["status"] != "Active" {
+        assert!(Instant::now() < deadline, "it was not revealed");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+
+    let mut stdout = watch.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut stdout, &mut text).map(|_| text)
+    });
+    let pid = watch.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
+    let seen = events(&reader.join().unwrap().unwrap());
+    let dropped: u64 = seen.iter().filter_map(|event| event["dropped"].as_u64()).sum();
+    let told = kinds(&seen).iter().filter(|kind| **kind == "ignored").count();
+    assert!(dropped > 0 && told < EVENTS, "{dropped} were dropped, {told} told");
+    // The newest are there, and none is missing without being counted.
+    assert!(kinds(&seen).contains(&"revealed"));
+    assert!(told + usize::try_from(dropped).unwrap() >= EVENTS, "{dropped} dropped, {told} told");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `soma model watch`.
 
 mod hook;
+mod lines;
 mod unit;
 
 use std::io;
@@ -8,7 +9,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 use soma_model::watch::{Event, Outcome};
 use soma_model::{Scope, Watch};
 use soma_proto::{CheckpointDigest, KeyPair};
@@ -17,12 +17,12 @@ use soma_storage::{AddressPolicy, Storage};
 use soma_wallet::{Environment, Overrides, Target, Wallet};
 
 use self::hook::Hook;
+use self::lines::Lines;
 use super::prepared;
 use crate::context::{Context, client};
 use crate::error::{Exit, Failure, Result};
 use crate::interrupt::Interrupts;
-use crate::output::page::{RED, YELLOW};
-use crate::output::{Page, Report, format};
+use crate::output::format;
 use crate::transact::TransactionArgs;
 
 /// How long the nodes are asked at the start for the chain that they serve; one
@@ -36,7 +36,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// answers agrees on the epoch, and again until it is executed. Then what the URL
 /// serves is looked at from time to time, and whether validators report the model.
 ///
-/// Prints a line for every change. Exit code 4 if a model needs somebody at the
+/// Prints a line for every change; a reader that is stuck does not hold it up. Exit code 4 if a model needs somebody at the
 /// end: late with its reveal, lost, not served as it should be, or reported.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -101,14 +101,12 @@ pub(super) async fn run(args: WatchArgs, flags: &TransactionArgs, context: &Cont
     watch.timeout = flags.timeout();
 
     let hook = args.on_event.map(Hook::start);
-    let mut broken = None;
+    let lines = Lines::start(context.out)?;
     let tell = |event: Event| {
         if let Some(hook) = &hook {
             hook.send(&event);
         }
-        if let Err(failure) = context.out.print_line(&Line(event)) {
-            broken = Some(failure);
-        }
+        lines.send(event);
     };
     let outcome = match args.once {
         true => watch.once(tell).await?,
@@ -125,10 +123,8 @@ pub(super) async fn run(args: WatchArgs, flags: &TransactionArgs, context: &Cont
     if let Some(hook) = hook {
         hook.finish().await;
     }
-    match broken {
-        Some(failure) => Err(failure),
-        None => judge(&outcome),
-    }
+    lines.finish()?;
+    judge(&outcome)
 }
 
 /// The networks' nodes: those that are named, else that of the environment.
@@ -163,7 +159,7 @@ async fn chain_of(environments: &[Environment], nodes: &[Client]) -> Result<Opti
 }
 
 /// The keys of the wallet that may sign on this chain, the active one first.
-fn keys(wallet: &Wallet, chain: &str) -> Result<Vec<KeyPair>> {
+pub(super) fn keys(wallet: &Wallet, chain: &str) -> Result<Vec<KeyPair>> {
     let active = wallet.resolve(None)?;
     let mut addresses = vec![active];
     addresses.extend(wallet.keystore().iter().map(|(address, ..)| address));
@@ -191,27 +187,6 @@ fn judge(outcome: &Outcome) -> Result<()> {
     let message = format!("{many} to be looked after: {}", files.join(", "));
     let failure = Failure::new("Alarm", message).with_exit(Exit::Alarm);
     Err(failure.with_hint("soma model status and the events above say what it is"))
-}
-
-/// An event on a line of its own.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Line(Event);
-
-impl Report for Line {
-    fn text(&self, page: &mut Page) {
-        let event = &self.0;
-        let time = format::local_time(event.at_ms);
-        let model = event.model_id.map(|id| format!("{}  ", format::short(id)));
-        let model = model.unwrap_or_default();
-        let message = format::printable(&event.message);
-        let line = format!("{time}  {model}{message}");
-        match (event.alarm, event.event.as_str()) {
-            (true, _) => page.painted(format!("{time}  {model}ALARM: {message}"), RED),
-            (_, "retrying" | "node_down" | "ignored") => page.painted(line, YELLOW),
-            _ => page.line(line),
-        }
-    }
 }
 
 fn io_failure(what: &str, error: &io::Error) -> Failure {
