@@ -6,50 +6,104 @@ use std::process::Command;
 use std::time::Duration;
 
 use soma_crypto::{Key, Options, safetensors};
-use soma_localnet::{LocalNet, LocalNetConfig, account_keys};
+use soma_localnet::{FileHost, LocalNet, LocalNetConfig, Uploads, account_keys};
 use soma_model::state::{Round, Sent, Terms};
 use soma_model::{
     Depth, Gas, Host, ObjectName, Preparation, RevealOf, Scope, Session, Stage, Standing, State,
-    StateFile, StateFolder, companion,
+    StateFile, StateFolder, Till, companion,
 };
-use soma_proto::KeyPair;
 use soma_proto::system_state::ModelStatus;
-use soma_rpc::{Client, Executed};
+use soma_proto::{KeyPair, TransactionData, TransactionKind};
+use soma_rpc::{Admin, Client, Executed};
 use soma_storage::{AddressPolicy, Storage};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::node::Node;
+
 /// The stake of every model, in shannons.
 const STAKE: u64 = 1_000_000_000;
 
-/// A network that never leaves its epoch by itself, and a folder.
+/// Small coins that an owner begins with, and what is in each, in shannons: enough for
+/// the fees of many reveals, so that none has to be made.
+const SMALL_COINS: (usize, u64) = (8, 150_000);
+
+/// A network that never leaves its epoch by itself, a host of files, and a folder.
 pub(crate) struct World {
     pub(crate) runtime: Runtime,
     pub(crate) client: Client,
     storage: Storage,
     served: PathBuf,
     folder: TempDir,
-    network: LocalNet,
+    host: FileHost,
+    pub(crate) network: Network,
+}
+
+/// The network of a world.
+pub(crate) enum Network {
+    /// Inside this process.
+    Inside(Box<LocalNet>),
+    /// In a process of its own, behind a relay.
+    Beside(Box<Node>),
 }
 
 impl World {
+    /// A world whose network is inside this process.
     pub(crate) fn new() -> Self {
+        Self::with(|runtime, _| {
+            let config = LocalNetConfig::new()
+                .with_free_ports()
+                .with_epoch_duration_ms(86_400_000)
+                .with_embedding_dim(3);
+            Network::Inside(Box::new(runtime.block_on(LocalNet::start(config)).unwrap()))
+        })
+    }
+
+    /// A world whose network can be killed and cut off.
+    pub(crate) fn with_node() -> Self {
+        Self::with(|_, folder| Network::Beside(Box::new(Node::start(folder.join("network")))))
+    }
+
+    fn with(network: impl FnOnce(&Runtime, &Path) -> Network) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let served = folder.path().join("served");
-        let config = LocalNetConfig::new()
-            .with_free_ports()
-            .with_epoch_duration_ms(86_400_000)
-            .with_embedding_dim(3)
-            .with_files_dir(served.clone());
         let runtime = Runtime::new().unwrap();
-        let network = runtime.block_on(LocalNet::start(config)).unwrap();
-        let client = runtime.block_on(async { Client::new(network.rpc_url().unwrap()).unwrap() });
+        let network = network(&runtime, folder.path());
+        let address = ([127, 0, 0, 1], 0).into();
+        let host = runtime.block_on(FileHost::start(&served, address, Uploads::Refused)).unwrap();
+        let url = match &network {
+            Network::Inside(network) => network.rpc_url().unwrap().to_owned(),
+            Network::Beside(node) => node.relay.quiet_url.clone(),
+        };
+        let client = runtime.block_on(async { Client::new(url).unwrap() });
         let storage = Storage::new(AddressPolicy::Any).unwrap();
-        Self { runtime, client, storage, served, folder, network }
+        Self { runtime, client, storage, served, folder, host, network }
+    }
+
+    /// Where the commands find the node.
+    fn rpc_url(&self) -> &str {
+        match &self.network {
+            Network::Inside(network) => network.rpc_url().unwrap(),
+            Network::Beside(node) => &node.relay.url,
+        }
+    }
+
+    /// The folder in which encrypted weights are served.
+    fn weights_url(&self) -> String {
+        format!("{}/", self.host.url())
     }
 
     pub(crate) fn next_epoch(&self) {
-        self.runtime.block_on(self.network.advance_epoch()).unwrap();
+        match &self.network {
+            Network::Inside(network) => {
+                self.runtime.block_on(network.advance_epoch()).unwrap();
+            }
+            Network::Beside(node) => {
+                let url = node.admin_url();
+                let advance = async { Admin::new(url).unwrap().advance_epoch().await };
+                self.runtime.block_on(advance).unwrap();
+            }
+        }
     }
 
     fn executed(&self, sent: Option<&Sent>) -> Option<Executed> {
@@ -91,6 +145,7 @@ impl Owner {
     /// One of the five accounts that a local network begins with.
     pub(crate) fn new(world: &World, number: usize) -> Self {
         let key = account_keys()[number].clone();
+        world.runtime.block_on(make_small_coins(&world.client, &key));
         let home = world.folder.path().join(format!("owner-{number}"));
         fs::create_dir_all(&home).unwrap();
         fs::write(home.join("secret"), key.to_hex().as_bytes()).unwrap();
@@ -109,7 +164,7 @@ impl Owner {
             .current_dir(folder)
             .env_clear()
             .env("SOMA_CONFIG_DIR", self.home.join("config"))
-            .env("SOMA_RPC_URL", world.network.rpc_url().unwrap());
+            .env("SOMA_RPC_URL", world.rpc_url());
         command
     }
 
@@ -134,6 +189,18 @@ impl Owner {
         let now = world.runtime.block_on(world.client.balance(&self.key.address())).unwrap();
         assert_eq!(self.before - now, paid, "one stake for each of {} models", models.len());
     }
+}
+
+/// Divides a coin, so that every commit finds a small one to set aside.
+async fn make_small_coins(client: &Client, key: &KeyPair) {
+    let (count, amount) = SMALL_COINS;
+    let owner = key.address();
+    let coin = client.coins(&owner).await.unwrap()[0].reference;
+    let (amounts, recipients) = (Some(vec![amount; count]), vec![owner; count]);
+    let kind = TransactionKind::PayCoins { coins: vec![coin], amounts, recipients };
+    let signed = TransactionData::new(kind, owner, vec![coin]).sign(key);
+    let executed = client.execute_and_wait(&signed, Duration::from_secs(60)).await.unwrap();
+    assert!(executed.effects.is_success());
 }
 
 /// A model with a folder of its own: weights, embedding, state.
@@ -161,7 +228,7 @@ impl Model {
     pub(crate) fn command(&self, world: &World, owner: &Owner, step: Step) -> Command {
         let mut command = owner.command(world, &self.folder);
         command.args(["model", "--json"]);
-        let url = format!("{}/", world.network.files_url().unwrap());
+        let url = world.weights_url();
         let prepare = ["--weights-url", &url, "--embedding-file", "embedding", "--state", "s.json"];
         let prepared = ["--prepared", "s.json"];
         match step {
@@ -183,7 +250,7 @@ impl Model {
         let preparation = |weights: &str| Preparation {
             weights_file: self.folder.join(weights),
             sealed_file: None,
-            url: format!("{}/", world.network.files_url().unwrap()).parse().unwrap(),
+            url: world.weights_url().parse().unwrap(),
             embedding: Some(vec![0.5, -0.25, 1.0]),
             wallet: Some(owner.key.clone()),
         };
@@ -196,7 +263,8 @@ impl Model {
         let mut file = StateFile::open(&path).unwrap();
         let host = Host { storage: &world.storage, scope: Scope::Local, depth: Depth::Header };
         let (client, key, gas) = (&world.client, &owner.key, Gas::Automatic);
-        let session = Session { client, key, host, gas, timeout: Duration::from_secs(60) };
+        let (till, timeout) = (Till::default(), Duration::from_secs(60));
+        let session = Session { client, key, host, gas, till, timeout };
         let terms = Terms { stake_amount: STAKE, commission_rate: 0 };
         let done = world.runtime.block_on(async {
             match step {

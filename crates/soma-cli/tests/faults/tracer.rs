@@ -41,6 +41,8 @@ pub(crate) struct Effect {
     pub(crate) divisible: bool,
     /// Whether it goes to a socket.
     pub(crate) is_sent: bool,
+    /// What `look` saw when it came, in a run to the end.
+    pub(crate) seen: bool,
 }
 
 /// How a run ended.
@@ -55,12 +57,13 @@ pub(crate) struct Ended {
     pub(crate) said: [String; 2],
 }
 
-/// Runs `command` to its end, or kills it at the place `at`. Before that `look` may see
-/// to the world, while the process stands still.
+/// Runs `command` to its end, or kills it at the place `at`. Before that, or before
+/// every effect of a run to the end, `look` may see to the world, while the process
+/// stands still.
 ///
 /// All calls come from one thread, which is the tracer.
 #[expect(clippy::zombie_processes, reason = "the loop waits for it, as its tracer")]
-pub(crate) fn run(command: &Command, at: Option<At>, mut look: impl FnMut()) -> Ended {
+pub(crate) fn run(command: &Command, at: Option<At>, mut look: impl FnMut() -> bool) -> Ended {
     let mut child = started(command);
     let mut gate = child.stdin.take().unwrap();
     let said = [drain(child.stdout.take().unwrap()), drain(child.stderr.take().unwrap())];
@@ -85,7 +88,12 @@ pub(crate) fn run(command: &Command, at: Option<At>, mut look: impl FnMut()) -> 
                 resume(pid, None);
             }
             WaitStatus::PtraceSyscall(pid) => {
-                if tracee.step(pid) {
+                let before = tracee.effects.len();
+                let is_here = tracee.step(pid);
+                if at.is_none() && tracee.effects.len() > before {
+                    tracee.effects[before].seen = look();
+                }
+                if is_here {
                     look();
                     kill(main, Signal::SIGKILL).unwrap();
                 }
@@ -196,13 +204,14 @@ fn halve(pid: Pid, registers: &mut user_regs_struct) {
 /// What a system call changes outside of the process, if anything.
 fn effect(pid: Pid, registers: &user_regs_struct) -> Option<Effect> {
     let call = i64::try_from(registers.orig_rax).ok()?;
-    let whole = |call| Some(Effect { call, divisible: false, is_sent: false });
+    let of = |call, divisible, is_sent| Some(Effect { call, divisible, is_sent, seen: false });
+    let whole = |call| of(call, false, false);
     let written = |call, bytes: u64| {
         let target = target(pid, registers.rdi)?;
         let is_sent = target.to_string_lossy().starts_with("socket:");
         let is_file = target.is_absolute() && !target.starts_with("/dev");
         let divisible = bytes > 1;
-        (is_sent || is_file).then_some(Effect { call, divisible, is_sent })
+        if is_sent || is_file { of(call, divisible, is_sent) } else { None }
     };
     match call {
         libc::SYS_write => written("write", registers.rdx),
@@ -218,7 +227,7 @@ fn effect(pid: Pid, registers: &user_regs_struct) -> Option<Effect> {
         libc::SYS_fsync | libc::SYS_fdatasync => whole("sync"),
         libc::SYS_ftruncate => whole("truncate"),
         libc::SYS_chmod | libc::SYS_fchmod | libc::SYS_fchmodat => whole("chmod"),
-        libc::SYS_connect => Some(Effect { call: "connect", divisible: false, is_sent: true }),
+        libc::SYS_connect => of("connect", false, true),
         _ => None,
     }
 }
