@@ -92,7 +92,7 @@ pub use self::ids::{NewIds, new_ids};
 pub use self::info::{Info, Summary};
 pub use self::keys::weights_key;
 pub use self::network::Network;
-pub use self::payment::Gas;
+pub use self::payment::{Gas, Till};
 pub use self::plan::{
     CommissionPlan, CommitPlan, CommitTimes, DeactivatePlan, Host, Prepared, RevealOf, RevealPlan,
     UpdatePlan, check_disclosure,
@@ -107,6 +107,6 @@ pub use self::standing::Standing;
 pub use self::state::{Stage, State, StateFile, StateFolder};
 pub use self::status::{Next, Status};
 pub use self::wait::{wait_until_late, wait_until_open};
-pub use self::watch::Watch;
+pub use self::watch::{Carried, Watch};
 pub use self::weights::{Measured, Scope, TypedUrl, measure, read_key};
 pub use self::window::{Phase, RevealWindow, WindowTimes, rfc3339};

@@ -7,7 +7,7 @@ use soma_crypto::Options;
 use soma_model::state::{Sent, StateFile};
 use soma_model::{
     Depth, Error, Event, Gas, Host, Preparation, Result, RevealOf, Scope, Session, Standing,
-    StateFolder, wait_until_open,
+    StateFolder, Till, wait_until_open,
 };
 use soma_proto::grpc::{ext, pb};
 use soma_proto::params::SystemParameters;
@@ -181,6 +181,7 @@ async fn a_session_remembers_the_window_it_waits_for() {
         key: &KeyPair::from_bytes([1; 32]),
         host: Host { storage: &storage, scope: Scope::Local, depth: Depth::Header },
         gas: Gas::Automatic,
+        till: Till::default(),
         timeout: Duration::from_secs(5),
     };
     let revealed = session.reveal_when_open(&mut file, RevealOf::Registration, |_| {});

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use soma_crypto::Options;
 use soma_localnet::{FileHost, LocalNet, LocalNetConfig, Uploads, account_keys};
+use soma_model::payment::Purse;
 use soma_model::state::Terms;
 use soma_model::watch::{Event, Kind};
 use soma_model::{
-    Depth, Gas, Host, Preparation, RevealOf, Scope, Session, Stage, Standing, StateFile,
-    StateFolder, Watch,
+    Carried, Depth, Gas, Host, Preparation, RevealOf, Scope, Session, Stage, Standing, StateFile,
+    StateFolder, Till, Watch,
 };
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{KeyPair, ObjectId, TransactionData, TransactionKind};
@@ -99,6 +100,7 @@ impl Owner {
             key: &self.key,
             host: Host { storage: &self.storage, scope: Scope::Local, depth: Depth::Header },
             gas: Gas::Automatic,
+            till: Till::of(self.states()),
             timeout: PATIENCE,
         }
     }
@@ -191,9 +193,8 @@ async fn from_the_commit_to_the_update() {
     let file = owner.committed(&node, "one").await;
     let (path, id) = (file.path().to_owned(), file.state.model_id);
     drop(file);
-    let (aside, _) = running.until(Kind::SetAside).await;
-    assert_eq!(aside.model_id, Some(id));
-    let (ready, _) = running.until(Kind::Ready).await;
+    let (ready, before) = running.until(Kind::Ready).await;
+    assert!(before.iter().all(|event| event.event != Kind::SetAside), "the commit did that");
     assert_eq!((ready.reveal_epoch, ready.alarm), (Some(1), false));
     assert_eq!(stage(&path, RevealOf::Registration), Stage::RevealSigned);
     assert_eq!(standing(&node, &id).await.status, ModelStatus::Committed, "signed, not sent");
@@ -331,6 +332,10 @@ async fn one_pass_does_what_is_due() {
     drop(seen);
     let (alarms, kinds) = once().await;
     assert_eq!(alarms, Vec::<PathBuf>::new());
+    assert_eq!(kinds, [Kind::NodeUp, Kind::Ready, Kind::Waiting]);
+    // A commit whose state file knows of no coin.
+    StateFile::open(&path).unwrap().update(|state| state.gas_coin = None).unwrap();
+    let (_, kinds) = once().await;
     assert_eq!(kinds, [Kind::NodeUp, Kind::SetAside, Kind::Ready, Kind::Waiting]);
     let (_, kinds) = once().await;
     assert_eq!(kinds, [Kind::NodeUp, Kind::Ready, Kind::Waiting], "the coin is kept");
@@ -377,8 +382,133 @@ async fn a_host_that_is_down_is_told_early_and_waited_for() {
     network.advance_epoch().await.unwrap();
     running.until_that(|event| event.message.contains("turn of the reveal")).await;
     fs::rename(&hidden, owner.served("one")).unwrap();
+    // What nothing can be compared with is not called in order.
+    fs::remove_file(owner.folder.path().join("one.local")).unwrap();
+    fs::remove_file(owner.folder.path().join("weights.safetensors")).unwrap();
     running.until(Kind::Revealed).await;
+    let (sound, _) = running.until(Kind::Sound).await;
+    assert!(sound.message.contains("no file is here"), "{sound:?}");
     let (alarms, _) = running.stop().await;
     assert!(alarms.is_empty());
+    network.shutdown().await.unwrap();
+}
+
+/// What a resumption tells of a model when it is done with it.
+type Ended = (Option<ObjectId>, Result<Option<u64>, String>);
+
+fn resume(watch: Watch) -> (UnboundedReceiver<Ended>, JoinHandle<usize>) {
+    let (send, ended) = unbounded_channel();
+    let task = tokio::task::spawn_blocking(move || {
+        let ended = |carried: &Carried| {
+            let outcome = carried.outcome.as_ref().map(|epoch| *epoch);
+            drop(send.send((carried.model_id, outcome.map_err(ToString::to_string))));
+        };
+        Handle::current().block_on(watch.resume(|_| {}, ended)).unwrap().len()
+    });
+    (ended, task)
+}
+
+async fn next(ended: &mut UnboundedReceiver<Ended>) -> Ended {
+    tokio::time::timeout(PATIENCE, ended.recv()).await.expect("it did not come").unwrap()
+}
+
+/// All coins of the owner become one, and no model has one of its own.
+async fn only_one_coin(owner: &Owner, node: &Client) {
+    for (path, _) in owner.states().read().unwrap() {
+        StateFile::open(&path).unwrap().update(|state| state.gas_coin = None).unwrap();
+    }
+    let purse = Purse::ask(node, owner.key.address(), &[]).await.unwrap();
+    let payment = purse.merge(&[]).unwrap().unwrap();
+    let merged = payment.into_transaction(owner.key.address()).sign(&owner.key);
+    assert!(node.execute_and_wait(&merged, PATIENCE).await.unwrap().effects.is_success());
+    assert_eq!(node.coins(&owner.key.address()).await.unwrap().len(), 1);
+}
+
+/// Five models: two are due, one has lost its host, one is due an epoch later,
+/// one state cannot be read. None of them waits for another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_under_way_is_carried_on_at_the_same_time() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let node = client(&network);
+    let mut ids = Vec::new();
+    for name in ["gone", "one", "two"] {
+        ids.push(owner.committed(&node, name).await.state.model_id);
+    }
+    fs::remove_file(owner.served("gone")).unwrap();
+    network.advance_epoch().await.unwrap();
+    let later = owner.committed(&node, "later").await.state.model_id;
+    let prepared = owner.preparation("idle").run(&owner.states(), None, &Options::new()).unwrap();
+    let idle = prepared.state.model_id;
+    drop(prepared);
+    only_one_coin(&owner, &node).await;
+    fs::write(owner.states().path().join("broken.json"), "{").unwrap();
+
+    let (mut ended, task) = resume(owner.watch(&[&network]));
+    let (mut revealed, mut failed) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        match next(&mut ended).await {
+            (Some(id), Ok(None)) => assert_eq!(id, idle),
+            (Some(id), Ok(Some(epoch))) => revealed.push((epoch, id)),
+            (id, Err(error)) => failed.push((id, error)),
+            other => panic!("{other:?}"),
+        }
+    }
+    revealed.sort();
+    let mut due = [(1, ids[1]), (1, ids[2])];
+    due.sort();
+    assert_eq!(revealed, due, "with one coin between them");
+    assert!(matches!(&failed[..], [(None, error)] if error.contains("damaged")), "{failed:?}");
+
+    // The host comes back for none; the later one is not held up by that.
+    network.advance_epoch().await.unwrap();
+    let mut last = [next(&mut ended).await, next(&mut ended).await];
+    last.sort_by_key(|(id, _)| *id != Some(later));
+    assert_eq!(last[0], (Some(later), Ok(Some(2))));
+    assert!(
+        matches!(&last[1], (id, Err(error)) if *id == Some(ids[0])
+        && error.contains("ModelNotPending")),
+        "{last:?}"
+    );
+    assert_eq!(task.await.unwrap(), 6);
+    assert_eq!(standing(&node, &later).await.status, ModelStatus::Active);
+    network.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_carried_on_is_told_at_once() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let node = client(&network);
+    let change = async |name: &str, change: fn(&mut soma_model::State)| {
+        let mut file = owner.committed(&node, name).await;
+        file.update(change).unwrap();
+        file.state.model_id
+    };
+    let foreign = change("foreign", |state| {
+        state.chain_id = Some(soma_proto::CheckpointDigest::new([7; 32]));
+    });
+    let foreign = foreign.await;
+    let stranger = change("stranger", |state| {
+        state.owner = Some(KeyPair::from_bytes([9; 32]).address());
+    });
+    let stranger = stranger.await;
+    let wrong = change("wrong", |state| {
+        state.registration.decryption_key = soma_proto::DecryptionKey::new([0; 32]);
+    });
+    let wrong = wrong.await;
+    let (mut ended, task) = resume(owner.watch(&[&network]));
+    for _ in 0..3 {
+        let (id, outcome) = next(&mut ended).await;
+        let error = outcome.unwrap_err();
+        let word = match id {
+            id if id == Some(foreign) => "chain",
+            id if id == Some(stranger) => "not in the wallet",
+            id if id == Some(wrong) => "key",
+            other => panic!("{other:?}"),
+        };
+        assert!(error.contains(word), "{error}");
+    }
+    assert_eq!(task.await.unwrap(), 3);
     network.shutdown().await.unwrap();
 }

@@ -22,6 +22,8 @@ SOMA = 1_000_000_000
 DIM = 4
 EMBEDDING = [0.25, -0.5, 0.75, 1.0]
 COMMIT_FEE, REVEAL_FEE = 501_900, 1_600
+# A commit with a state file makes a coin of 20 reveal fees for the reveal.
+ASIDE, ASIDE_FEE = 32_000, 1_632
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy
 import pytest
-from conftest import COMMIT_FEE, EMBEDDING, REVEAL_FEE, SOMA, safetensors, until
+from conftest import ASIDE, ASIDE_FEE, COMMIT_FEE, EMBEDDING, REVEAL_FEE, SOMA, safetensors, until
 
 from soma import (
     CommittedModel,
+    Keypair,
     PreparedModel,
     Refused,
     RevealedModel,
@@ -83,7 +84,7 @@ async def test_prepared_here_finished_there(fresh, cli, wallet, weights, sealed,
     cli("model", "reveal", "--prepared", "--wait")
     info = await fresh.get_model(prepared.model_id, embedding=True)
     assert (info.status, info.embedding) == ("Active", EMBEDDING)
-    assert await fresh.get_balance(wallet.active) == SOMA - COMMIT_FEE - REVEAL_FEE
+    assert await fresh.get_balance(wallet.active) == SOMA - COMMIT_FEE - ASIDE_FEE - REVEAL_FEE
     # Everything is done; who asks again is told so and pays nothing.
     assert await fresh.reveal_when_open(prepared) is None
     assert await fresh.resume() == []
@@ -109,7 +110,7 @@ async def test_prepared_there_finished_here(fresh, cli, wallet, weights, sealed,
     # The same step again: nothing is paid twice.
     again = await fresh.commit_prepared(wallet, model, 250, 1.0)
     assert (again, again.digest) == (model, model.digest)
-    assert await fresh.get_balance(wallet.active) == SOMA - COMMIT_FEE
+    assert await fresh.get_balance(wallet.active) == SOMA - COMMIT_FEE - ASIDE_FEE
 
     revealing = fresh.reveal_when_open(model)
     await asyncio.sleep(0)
@@ -140,7 +141,7 @@ async def test_a_cancelled_wait_is_carried_on_there(fresh, cli, wallet, weights,
     [resumed] = cli("model", "resume")["models"]
     assert resumed["revealed_epoch"] == 1
     assert (await fresh.get_model(model)).status == "Active"
-    assert await fresh.get_balance(wallet.active) == SOMA - COMMIT_FEE - REVEAL_FEE
+    assert await fresh.get_balance(wallet.active) == SOMA - COMMIT_FEE - ASIDE_FEE - REVEAL_FEE
 
 
 async def test_resume_takes_what_the_command_line_left(fresh, cli, wallet, weights, sealed, url):
@@ -171,6 +172,41 @@ async def test_one_that_fails_does_not_stop_the_others(
     first, second = sorted(await fresh.resume(), key=lambda one: models.index(one.model_id))
     assert first.error and first.revealed_epoch is None
     assert second.error is None and second.revealed_epoch == 1
+
+
+async def test_a_state_that_cannot_be_read_is_told(fresh, cli, wallet, weights, sealed, url):
+    prepared = await fresh.prepare_model(weights, url, out=sealed, embedding=EMBEDDING)
+    model = await fresh.commit_prepared(wallet, prepared)
+    broken = cli.config / "models" / "broken.json"
+    broken.write_text("{")
+    [unreadable] = [one for one in await fresh.model_status() if one.error]
+    assert unreadable.state == str(broken) and "damaged" in unreadable.error
+    [standing] = [one for one in await fresh.model_status() if not one.error]
+    assert (standing.model_id, standing.next) == (model, "wait")
+    await fresh.advance_epoch()
+    seen = []
+    results = await fresh.resume(ended=lambda one: seen.append(one.state))
+    assert seen == [one.state for one in results] and len(seen) == 2
+    by_state = {one.state: one for one in results}
+    assert by_state[str(broken)].model_id is None and "damaged" in by_state[str(broken)].error
+    assert by_state[model.state].revealed_epoch == 1
+
+
+async def test_no_payment_takes_the_coin_of_a_reveal(fresh, cli, wallet, weights, sealed, url):
+    prepared = await fresh.prepare_model(weights, url, out=sealed, embedding=EMBEDDING)
+    model = await fresh.commit_prepared(wallet, prepared)
+    coin = json.loads(Path(model.state).read_text())["gas_coin"]
+    left = await fresh.get_balance(wallet.active)
+    friend = Keypair.generate().address()
+    with pytest.raises(Refused, match="InsufficientCoinBalance"):
+        await fresh.transfer_coin(wallet, friend, left - 10_000)
+    # All but that coin and the fee of the payment can go.
+    spare = left - ASIDE
+    await fresh.transfer_coin(wallet, friend, spare - 1_600 - spare // 1_000)
+    coins = await fresh.list_owned_objects(wallet.active, "coin")
+    assert coin in [one.id for one in coins]
+    await fresh.advance_epoch()
+    assert (await fresh.reveal_when_open(model)).epoch == 1
 
 
 async def test_a_commit_keeps_what_the_reveal_needs(fresh, cli, wallet, weights, sealed, url):

@@ -10,6 +10,9 @@ use crate::process::{Network, User, read, safetensors};
 const SOMA: u64 = 1_000_000_000;
 /// Fee of a commit in epoch 0 with a stake of 1 SOMA, and of a reveal.
 const FEES: u64 = 1_000 + 3 * 300 + SOMA / 2_000 + 1_000 + 2 * 300;
+/// What it costs to make a coin of twenty fees for reveals: a base fee, two objects, a
+/// thousandth of the amount.
+const ASIDE: u64 = 1_000 + 2 * 300 + 20 * 1_600 / 1_000;
 
 #[test]
 fn prepare_commit_reveal_and_all_of_it_again() {
@@ -58,18 +61,44 @@ fn prepare_commit_reveal_and_all_of_it_again() {
     assert_eq!(first["inner"]["digest"], again["inner"]["digest"], "one stake");
     assert_eq!(user.json(&["model", "status"])["models"][0]["next"], "wait");
 
+    // From the commit on a coin is kept for the reveal, whatever else is paid.
+    let on_file: serde_json::Value = serde_json::from_slice(&read(state.as_ref())).unwrap();
+    let coin = on_file["gas_coin"].as_str().unwrap();
+    let address = user.json(&["wallet", "active"]);
+    let send = ["send", "--to", address.as_str().unwrap(), "--amount", "0.00001", "--coin", coin];
+    let refused = user.refused(&send, 1, "InvalidArguments");
+    assert!(refused.contains("set aside"), "{refused}");
+
     user.refused(&["model", "reveal", "--prepared"], 1, "ModelRevealEpochMismatch");
     user.json(&["localnet", "advance-epoch"]);
     assert_eq!(user.json(&["model", "check", "--verify-url"])["ok"], true);
     let revealed = user.json(&["model", "reveal", "--prepared", "--wait"]);
     let again = user.json(&["model", "reveal", "--prepared"]);
     assert_eq!(revealed["inner"]["digest"], again["inner"]["digest"]);
-    assert_eq!(before - user.balance(), SOMA + FEES);
+    assert_eq!(before - user.balance(), SOMA + FEES + ASIDE);
     let model = prepared["model_id"].as_str().unwrap();
     assert_eq!(user.json(&["model", "info", model])["status"], "Active");
     assert_eq!(user.json(&["model", "status"])["models"][0]["next"], "nothing");
     let resumed = user.json(&["model", "resume"]);
     assert_eq!(resumed["models"][0].get("revealed_epoch"), None, "nothing is left to do");
+
+    // A state that cannot be read is a failure, and hides no other.
+    let broken = user.path("config").join("models").join("broken.json");
+    fs::write(&broken, "{\"format\": \"soma-model-state/1\"").unwrap();
+    let status = user.run(&["model", "status", "--json"]);
+    assert_eq!((status.code, &status.error()["kind"]), (1, &json!("State")), "{status:?}");
+    let status = status.document();
+    assert_eq!(status["models"][0]["next"], "nothing");
+    assert_eq!(status["unreadable"][0]["state_file"], json!(broken));
+    let text = user.run(&["model", "status"]);
+    assert!(text.code == 1 && text.stdout.contains("broken.json"), "{text:?}");
+    let resumed = user.run(&["model", "resume", "--json"]);
+    assert_eq!(resumed.code, 1, "{resumed:?}");
+    let resumed = resumed.document();
+    let models = resumed["models"].as_array().unwrap();
+    let broken = models.iter().find(|one| one["model_id"].is_null()).unwrap();
+    assert!(broken["error"].as_str().unwrap().contains("damaged"), "{broken}");
+    assert_eq!(models.len(), 2);
 }
 
 #[test]

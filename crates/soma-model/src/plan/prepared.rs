@@ -44,6 +44,15 @@ impl Prepared {
         }
     }
 
+    /// The same step, paid for by coins that are chosen anew.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub(crate) async fn paid_anew(self, client: &Client, gas: &Gas) -> Result<Self> {
+        let (sender, kind) = (self.data.sender(), self.data.kind().clone());
+        Self::build(client, sender, kind, gas, self.network, self.report).await
+    }
+
     /// Gives itself back if no check failed.
     ///
     /// # Errors

@@ -1,18 +1,17 @@
 //! What can be done for a reveal before its window is open: everything but
 //! sending it.
 
-use soma_proto::{ObjectId, TransactionData, TransactionKind};
+use soma_proto::{ObjectId, TransactionData};
 use soma_rpc::gas::{self, Coin, FeeRates};
 
 use super::settle::Half;
 use super::{Session, round, stage};
+use crate::payment::aside::{self, Aside};
 use crate::state::{Sent, StateFile};
-use crate::{Check, Error, Finding, Gas, Network, Phase, Report, Result, RevealOf, RevealWindow};
-
-/// A coin that is set aside is made for so many reveals.
-const REVEALS: u64 = 20;
-/// A coin of at most so many times that is set aside as it is.
-const SMALL: u64 = 5;
+use crate::{
+    Check, Error, Finding, Gas, Network, Phase, Prepared, Report, Result, RevealOf, RevealWindow,
+    Severity,
+};
 
 impl Session<'_> {
     /// Finds out what became of signed transactions, without signing or
@@ -45,7 +44,7 @@ impl Session<'_> {
         let (Some(plan), Some(commit_epoch)) = (file.state.reveal_plan(of), commit) else {
             return Err(stage(file, of, "cannot rehearse the reveal"));
         };
-        let gas = self.reveal_gas(file);
+        let gas = self.reveal_gas(file)?;
         let prepared = plan.prepare(self.client, &self.host, self.key.address(), &gas).await;
         // That the window is not open is no news.
         let timeless = |mut report: Report| {
@@ -71,75 +70,115 @@ impl Session<'_> {
 
     /// Sees to it that a coin is set aside for the fee of the model's reveals:
     /// the one on file as long as it suffices, else a small one, else a piece
-    /// of a large one, which takes a transaction. `taken` are coins that are
-    /// set aside for others.
+    /// of a large one, which takes a transaction.
     ///
     /// # Errors
     /// [`Error::Refused`] if there is no coin for it; [`Error::Failed`],
     /// [`Error::Rpc`], [`Error::File`].
-    pub async fn set_aside(&self, file: &mut StateFile, taken: &[ObjectId]) -> Result<ObjectId> {
+    pub async fn set_aside(&self, file: &mut StateFile) -> Result<ObjectId> {
         self.check_chain(file).await?;
+        let _turn = self.till.turn().await;
+        match self.keep_coin(file, 0).await? {
+            Ok(coin) => Ok(coin),
+            Err(missing) => Err(Error::Refused(Report::from_iter([missing]))),
+        }
+    }
+
+    /// Sets a coin aside for the reveal, and pays for the commit with others;
+    /// whoever named coins decides himself. It must be this session's turn.
+    pub(super) async fn pay_for_commit(
+        &self,
+        file: &mut StateFile,
+        prepared: Prepared,
+    ) -> Result<Prepared> {
+        if let Gas::Coins(_) = self.gas {
+            return Ok(prepared);
+        }
+        let rates = FeeRates::from(&prepared.network.parameters);
+        let need = gas::cost(prepared.data.kind(), rates, |_| true, |_| None).needed();
+        let missing = self.keep_coin(file, need).await?.err();
+        let own = file.state.gas_coin;
+        let never = self.never()?.into_iter().chain(own).collect();
+        let without = Gas::Sparing { first: None, never };
+        let mut prepared = match prepared.clone().paid_anew(self.client, &without).await {
+            // Rather this commit than the next reveal: that one can still be provided for.
+            Err(Error::Refused(_)) if own.is_some() => {
+                prepared.paid_anew(self.client, &self.commit_gas(file)?).await?
+            }
+            paid => paid?,
+        };
+        if let Some(missing) = missing {
+            prepared.report.push(Finding { severity: Severity::Warning, ..missing });
+        }
+        Ok(prepared)
+    }
+
+    /// Keeps the coin on file, or sets one aside of those that are not needed to
+    /// pay `need` shannons; or says what is missing.
+    async fn keep_coin(
+        &self,
+        file: &mut StateFile,
+        need: u64,
+    ) -> Result<Result<ObjectId, Finding>> {
         let rates = FeeRates::from(&Network::ask(self.client).await?.parameters);
-        let fee = rates.base_fee.saturating_add(rates.write_object_fee.saturating_mul(2));
+        let fee = aside::reveal_fee(rates);
         let coins = self.client.coins(&self.key.address()).await?;
         let kept = |coin: &&Coin| Some(coin.reference.id()) == file.state.gas_coin;
         if let Some(coin) = coins.iter().find(kept).filter(|coin| coin.balance >= fee) {
-            return Ok(coin.reference.id());
+            return Ok(Ok(coin.reference.id()));
         }
+        let taken = self.never()?;
         let free: Vec<Coin> =
             coins.into_iter().filter(|coin| !taken.contains(&coin.reference.id())).collect();
-        let wanted = fee.saturating_mul(REVEALS);
-        let small = gas::choose(free.iter().copied(), fee)
-            .ok()
-            .and_then(|chosen| <[Coin; 1]>::try_from(chosen).ok())
-            .filter(|[coin]| coin.balance <= wanted.saturating_mul(SMALL));
-        let id = match small {
-            Some([coin]) => coin.reference.id(),
-            None => self.split(&free, wanted, rates, fee).await?,
+        let id = match aside::choose(&free, rates, need) {
+            Some(Aside::Coin(id)) => id,
+            Some(Aside::Piece(coin, amount)) => self.split(&coin, amount).await?,
+            None => {
+                let message = format!(
+                    "no coin can be set aside for the fee of the reveal: {fee} shannons must be \
+                     there in its window"
+                );
+                return Ok(Err(Finding::error(Check::Coins, message)
+                    .with_remedy("soma faucet gives coins on a test network")
+                    .with_failure("InsufficientGas")));
+            }
         };
         file.update(|state| state.gas_coin = Some(id))?;
-        Ok(id)
+        Ok(Ok(id))
     }
 
     /// The coins for a reveal: the one that is set aside for it before others.
-    pub(super) fn reveal_gas(&self, file: &StateFile) -> Gas {
-        match (&self.gas, file.state.gas_coin) {
-            (Gas::Automatic, first) => Gas::Sparing { first, never: Vec::new() },
-            (Gas::Sparing { never, .. }, first @ Some(_)) => {
-                Gas::Sparing { first, never: never.clone() }
-            }
-            (gas, _) => gas.clone(),
+    pub(super) fn reveal_gas(&self, file: &StateFile) -> Result<Gas> {
+        if let Gas::Coins(_) = self.gas {
+            return Ok(self.gas.clone());
         }
+        Ok(Gas::Sparing { first: file.state.gas_coin, never: self.never()? })
     }
 
-    /// Makes a coin of `amount` out of the largest one; if that cannot be, the
-    /// largest one itself has to do.
-    async fn split(
-        &self,
-        free: &[Coin],
-        amount: u64,
-        rates: FeeRates,
-        fee: u64,
-    ) -> Result<ObjectId> {
-        let largest = free.iter().max_by_key(|coin| (coin.balance, coin.reference.id()));
-        let Some(largest) = largest.filter(|coin| coin.balance >= fee) else {
-            let message = format!("no coin is left for the reveal's fee of {fee} shannons");
-            let finding = Finding::error(Check::Coins, message)
-                .with_remedy("soma faucet gives coins on a test network")
-                .with_failure("InsufficientGas");
-            return Err(Error::Refused(Report::from_iter([finding])));
-        };
-        let sender = self.key.address();
-        let kind = TransactionKind::PayCoins {
-            coins: vec![largest.reference],
-            amounts: Some(vec![amount]),
-            recipients: vec![sender],
-        };
-        let cost = gas::cost(&kind, rates, |_| true, |_| Some(largest.balance));
-        if largest.balance < cost.needed() {
-            return Ok(largest.reference.id());
+    /// The coins for a commit: any but those that are set aside for other models.
+    pub(super) fn commit_gas(&self, file: &StateFile) -> Result<Gas> {
+        if let Gas::Coins(_) = self.gas {
+            return Ok(self.gas.clone());
         }
-        let signed = TransactionData::new(kind, sender, vec![largest.reference]).sign(self.key);
+        let own = file.state.gas_coin;
+        let never = self.never()?.into_iter().filter(|coin| Some(*coin) != own).collect();
+        Ok(Gas::Sparing { first: None, never })
+    }
+
+    /// Coins that are set aside.
+    fn never(&self) -> Result<Vec<ObjectId>> {
+        let mut never = self.till.set_aside()?;
+        if let Gas::Sparing { never: others, .. } = &self.gas {
+            never.extend(others);
+        }
+        Ok(never)
+    }
+
+    /// Makes a coin of `amount` out of a larger one.
+    async fn split(&self, coin: &Coin, amount: u64) -> Result<ObjectId> {
+        let sender = self.key.address();
+        let kind = aside::piece(coin, amount, sender);
+        let signed = TransactionData::new(kind, sender, vec![coin.reference]).sign(self.key);
         let executed = self.client.execute_and_wait(&signed, self.timeout).await?;
         let created = executed.effects.created().next().map(|object| object.reference.id());
         created.ok_or_else(|| Error::Failed(Box::new(executed)))

@@ -21,7 +21,7 @@ use crate::network::now_ms;
 use crate::state::{Round, Sent, State, StateFile, Terms};
 use crate::{
     Check, Error, Finding, Gas, Host, Prepared, Report, Result, RevealOf, RevealWindow, Stage,
-    wait_until_open,
+    Till, wait_until_open,
 };
 
 /// The first pause before a reveal that could not be sent is tried again.
@@ -41,6 +41,8 @@ pub struct Session<'a> {
     pub host: Host<'a>,
     /// Which coins pay.
     pub gas: Gas,
+    /// Shared with whatever else takes coins of this owner at the same time.
+    pub till: Till,
     /// How long to wait for a checkpoint.
     pub timeout: Duration,
 }
@@ -110,10 +112,15 @@ impl Session<'_> {
             return Err(stage(file, of, "cannot reveal"));
         }
         let plan = file.state.reveal_plan(of).expect("what is committed is sealed");
-        let prepared = plan
-            .prepare(self.client, &self.host, self.key.address(), &self.reveal_gas(file))
-            .await?
-            .checked()?;
+        let (sender, gas) = (self.key.address(), self.reveal_gas(file)?);
+        let prepared = plan.prepare(self.client, &self.host, sender, &gas).await?.checked()?;
+        let own = file.state.gas_coin;
+        if prepared.data.gas_payment().iter().all(|coin| Some(coin.id()) == own) {
+            return self.sign_and_send(file, of, Half::Reveal, prepared).await;
+        }
+        // Coins that others may want too; by now they may have been spent.
+        let _turn = self.till.turn().await;
+        let prepared = prepared.paid_anew(self.client, &self.reveal_gas(file)?).await?;
         self.sign_and_send(file, of, Half::Reveal, prepared).await
     }
 
@@ -197,6 +204,8 @@ impl Session<'_> {
             state.terms = terms.or(state.terms);
         })?;
         let clock = prepared.network.clock;
+        let _turn = self.till.turn().await;
+        let prepared = self.pay_for_commit(file, prepared).await?;
         let done = self.sign_and_send(file, of, Half::Commit, prepared).await?;
         Ok(Done { window: Some(RevealWindow::new(done.epoch, &clock)), ..done })
     }

@@ -35,7 +35,8 @@ impl Session<'_> {
         report.extend(plan.check(&network, standing.as_ref(), sender, self.host.scope));
         report.extend(self.look_at_host(current).await);
         let coins = self.client.coins(&sender).await?;
-        let (_, findings) = payment::choose(&plan.kind(), &network.parameters, &coins, &self.gas);
+        let gas = self.reveal_gas(file)?;
+        let (_, findings) = payment::choose(&plan.kind(), &network.parameters, &coins, &gas);
         report.extend(findings);
         Ok(report)
     }
@@ -51,14 +52,15 @@ impl Session<'_> {
     ) -> Result<Prepared> {
         found.extend(self.rehearse(file, round(file, of)?).await?);
         let (sender, unsealed) = (self.key.address(), || super::stage(file, of, "cannot commit"));
+        let gas = self.commit_gas(file)?;
         match terms {
             Some(terms) => {
                 let plan = file.state.commit_plan(terms).ok_or_else(unsealed)?;
-                plan.prepare_after(found, self.client, sender, &self.gas).await
+                plan.prepare_after(found, self.client, sender, &gas).await
             }
             None => {
                 let plan = file.state.update_plan().ok_or_else(unsealed)?;
-                plan.prepare_after(found, self.client, sender, &self.gas).await
+                plan.prepare_after(found, self.client, sender, &gas).await
             }
         }
     }

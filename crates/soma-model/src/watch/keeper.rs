@@ -16,11 +16,12 @@ use super::event::{Event, Kind};
 use super::pace::{Pace, jitter};
 use super::pulse::{Agreement, Pulse};
 use super::sentinel::Served;
-use super::{Shared, Watch};
+use super::{Shared, TRIES, Watch};
 use crate::network::now_ms;
+use crate::session::may_pass;
 use crate::state::StateFile;
 use crate::{
-    Depth, Error, Gas, Host, Next, Report, Result, RevealOf, RevealWindow, Session, Stage,
+    Check, Error, Finding, Gas, Host, Next, Report, Result, RevealOf, RevealWindow, Session, Stage,
     Standing, State, Status,
 };
 
@@ -34,10 +35,10 @@ const IDLE_MS: u64 = 1_000;
 
 /// Looks after the model of one state file.
 pub(super) struct Keeper<'a> {
-    watch: &'a Watch,
-    shared: &'a Shared,
+    pub(super) watch: &'a Watch,
+    pub(super) shared: &'a Shared,
     pulse: Receiver<Arc<Pulse>>,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     read: Option<Read>,
     standing: Option<Known>,
     /// Something was done since the chain was asked.
@@ -48,8 +49,21 @@ pub(super) struct Keeper<'a> {
     /// The round and the commit that `past` is about.
     about: Option<(RevealOf, Option<u64>)>,
     told: Told,
-    /// In a single pass nothing waits for its turn.
-    pub(super) hurry: bool,
+    mode: Mode,
+    /// Why it does not go on with what is under way.
+    pub(super) given_up: Option<Error>,
+}
+
+/// What a keeper is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// To look after the model for good.
+    Watch,
+    /// To do what is due now: nothing waits for its turn.
+    Once,
+    /// To carry on what is under way, to its end: commits too, and without
+    /// trying in vain.
+    Resume,
 }
 
 /// A state as it was read.
@@ -92,6 +106,7 @@ impl<'a> Keeper<'a> {
         shared: &'a Shared,
         pulse: Receiver<Arc<Pulse>>,
         path: PathBuf,
+        mode: Mode,
     ) -> Self {
         Self {
             watch,
@@ -105,7 +120,8 @@ impl<'a> Keeper<'a> {
             past: Past::default(),
             about: None,
             told: Told::default(),
-            hurry: false,
+            mode,
+            given_up: None,
         }
     }
 
@@ -114,16 +130,19 @@ impl<'a> Keeper<'a> {
         loop {
             match self.pass().await {
                 Passed::Acted => {}
-                Passed::Rested(until_ms) => {
-                    // What has changed since the pass began is still news.
-                    let now = self.pulse.borrow().time_ms(now_ms());
-                    let left = Duration::from_millis(until_ms.saturating_sub(now).max(1));
-                    // Without a heart there is no watch any more.
-                    let _ = tokio::time::timeout(left, self.pulse.changed()).await;
-                }
+                Passed::Rested(until_ms) => self.rest(until_ms).await,
                 Passed::Gone => return self.path,
             }
         }
+    }
+
+    /// Waits for a time on the chain, or for news of the nodes.
+    pub(super) async fn rest(&mut self, until_ms: u64) {
+        // What has changed since the pass began is still news.
+        let now = self.pulse.borrow().time_ms(now_ms());
+        let left = Duration::from_millis(until_ms.saturating_sub(now).max(1));
+        // Without a heart there is no watch any more.
+        let _ = tokio::time::timeout(left, self.pulse.changed()).await;
     }
 
     /// Looks once, and takes the step that is due.
@@ -136,6 +155,10 @@ impl<'a> Keeper<'a> {
         let rested = |pulse: &Pulse| Passed::Rested(pulse.time_ms(now_ms()) + IDLE_MS);
         let Some(state) = self.state().cloned() else { return rested(&pulse) };
         let Some(key) = self.key_of(&state) else {
+            if self.mode == Mode::Resume {
+                self.given_up = Some(no_key(&state));
+                return rested(&pulse);
+            }
             let owner = state.owner.map(|owner| owner.to_string()).unwrap_or_default();
             self.trouble(Kind::Ignored, format!("it belongs to {owner}, who is not in the wallet"));
             return rested(&pulse);
@@ -148,6 +171,9 @@ impl<'a> Keeper<'a> {
             return rested(&pulse);
         }
         let view = self.view(&pulse, &state);
+        if self.mode == Mode::Resume && is_in_vain(&view) {
+            return self.conclude(&view, &pulse, key).await;
+        }
         let decision = decide(&view);
         self.report(&state, &view, &decision, &pulse);
         match decision.step {
@@ -236,7 +262,9 @@ impl<'a> Keeper<'a> {
         let window = standing.and_then(Standing::reveal_window).filter(|_| next.is_open());
         let clock = pulse.clock();
         let served = standing.is_some_and(|standing| {
-            standing.status == ModelStatus::Active && standing.model.weights_manifest.is_some()
+            self.mode != Mode::Resume
+                && standing.status == ModelStatus::Active
+                && standing.model.weights_manifest.is_some()
         });
         let about = Some((of, round.commit.as_ref().and_then(|commit| commit.epoch)));
         if self.about != about {
@@ -246,9 +274,9 @@ impl<'a> Keeper<'a> {
             (self.told.ready, self.told.lost) = (false, false);
         }
         let reveal_epoch = window.map_or(0, |window| window.reveal_epoch);
-        let turn = match self.hurry {
-            true => 0.0,
-            false => jitter(self.watch.seed, &state.model_id, reveal_epoch, 0),
+        let turn = match self.mode {
+            Mode::Watch => jitter(self.watch.seed, &state.model_id, reveal_epoch, 0),
+            Mode::Once | Mode::Resume => 0.0,
         };
         let pace = Pace::new(clock.map_or(DAY_MS, |clock| clock.duration_ms));
         let look_every = self.watch.look_every.map(|every| every.as_millis());
@@ -350,17 +378,46 @@ impl<'a> Keeper<'a> {
                 (self.past.failures, self.past.again_ms) = (0, 0);
                 self.told.trouble = None;
             }
-            Err(error) => {
-                self.past.failures = self.past.failures.saturating_add(1);
-                let failures = self.past.failures;
-                let model = self.model_id().unwrap_or(ObjectId::ZERO);
-                let chance = jitter(self.watch.seed, &model, now_ms(), u64::from(failures));
-                let pause = view.pace.pause_ms(failures, chance);
-                let now = self.pulse.borrow().time_ms(now_ms());
-                self.past.again_ms = now.saturating_add(pause);
-                self.trouble(Kind::Retrying, with_causes(&error));
-            }
+            Err(error) => self.failed(view, error),
         }
+    }
+
+    /// Whatever failed is tried again after a pause, unless that is in vain.
+    fn failed(&mut self, view: &View, error: Error) {
+        self.past.failures = self.past.failures.saturating_add(1);
+        let failures = self.past.failures;
+        if self.mode == Mode::Resume && is_final(&error, view, failures) {
+            self.given_up = Some(error);
+            return;
+        }
+        let model = self.model_id().unwrap_or(ObjectId::ZERO);
+        let chance = jitter(self.watch.seed, &model, now_ms(), u64::from(failures));
+        let pause = view.pace.pause_ms(failures, chance);
+        let now = self.pulse.borrow().time_ms(now_ms());
+        self.past.again_ms = now.saturating_add(pause);
+        self.trouble(Kind::Retrying, with_causes(&error));
+    }
+
+    /// Takes the step that tells why nothing more can be done.
+    async fn conclude(&mut self, view: &View, pulse: &Pulse, key: &'a KeyPair) -> Passed {
+        if view.now_ms < self.past.again_ms {
+            return Passed::Rested(self.past.again_ms);
+        }
+        let Some(of) = self.state().map(|state| state.current().0) else { return Passed::Acted };
+        let node = pulse.order(self.past.failures).first().map(|node| &self.watch.nodes[*node]);
+        let Some(node) = node else { return Passed::Rested(view.now_ms + IDLE_MS) };
+        let tried = async {
+            let mut file = StateFile::open(&self.path)?;
+            let session = self.session(view, node, key);
+            session.settle(&mut file, of).await?;
+            session.reveal(&mut file, of).await
+        };
+        let tried = tried.await;
+        if let Err(error) = tried {
+            self.failed(view, error);
+        }
+        (self.read, self.stale) = (None, true);
+        Passed::Acted
     }
 
     async fn settle(
@@ -371,8 +428,18 @@ impl<'a> Keeper<'a> {
         of: RevealOf,
     ) -> Result<()> {
         let mut file = StateFile::open(&self.path)?;
-        let session = self.session(view, node, key, Vec::new());
-        session.settle(&mut file, of).await?;
+        let session = self.session(view, node, key);
+        match (self.mode, view.stage, of, file.state.terms) {
+            (Mode::Resume, Stage::CommitSigned, RevealOf::Registration, Some(terms)) => {
+                let _work = self.shared.work.acquire().await;
+                session.commit(&mut file, terms).await?;
+            }
+            (Mode::Resume, Stage::CommitSigned, RevealOf::Update, _) => {
+                let _work = self.shared.work.acquire().await;
+                session.commit_update(&mut file).await?;
+            }
+            _ => session.settle(&mut file, of).await?,
+        }
         let stage = file.state.round(of).map_or(view.stage, |round| round.stage());
         drop(file);
         if stage == view.stage {
@@ -422,18 +489,12 @@ impl<'a> Keeper<'a> {
         of: RevealOf,
     ) -> Result<()> {
         let mut file = StateFile::open(&self.path)?;
-        let taken = match file.state.gas_coin {
-            Some(_) => self.taken(&file)?,
-            None => {
-                let aside = self.set_aside(view, node, key, &mut file);
-                match tokio::time::timeout(view.pace.patience(), aside).await {
-                    Ok(Ok(taken)) => taken,
-                    // Without a coin of its own it has to share one.
-                    _ => Vec::new(),
-                }
-            }
-        };
-        let session = self.session(view, node, key, taken);
+        if file.state.gas_coin.is_none() {
+            let aside = self.set_aside(view, node, key, &mut file);
+            // Without a coin of its own it has to share one.
+            let _ = tokio::time::timeout(view.pace.patience(), aside).await;
+        }
+        let session = self.session(view, node, key);
         let done = session.reveal(&mut file, of).await?;
         drop(file);
         self.past.told_percent = 0;
@@ -465,6 +526,7 @@ impl<'a> Keeper<'a> {
             report = look => report.ok(),
             () = opened(&mut pulse, view) => return,
         };
+        let comparable = served.is_comparable();
         let message = match report {
             Some(report) if report.is_ok() => None,
             Some(report) => Some(findings(&report)),
@@ -474,7 +536,12 @@ impl<'a> Keeper<'a> {
         if self.told.sound != Some(sound) {
             self.told.sound = Some(sound);
             let event = match message {
-                None => self.event(Kind::Sound, "what the URL serves is in order"),
+                None if comparable => self.event(Kind::Sound, "what the URL serves is in order"),
+                None => self.event(
+                    Kind::Sound,
+                    "what the URL serves has the right length and beginning; no file is here to \
+                     compare the rest with",
+                ),
                 Some(message) => self.event(Kind::Unsound, message),
             };
             self.shared.tell(event);
@@ -489,47 +556,30 @@ impl<'a> Keeper<'a> {
         file: &mut StateFile,
         of: RevealOf,
     ) -> Result<Report> {
-        let taken = self.set_aside(view, node, key, file).await?;
-        let session = self.session(view, node, key, taken);
-        session.rehearse_reveal(file, of).await
+        let _work = self.shared.work.acquire().await;
+        self.set_aside(view, node, key, file).await?;
+        self.session(view, node, key).rehearse_reveal(file, of).await
     }
 
-    /// Sees to it that a coin is set aside; gives those that others keep.
+    /// Sees to it that a coin is set aside.
     async fn set_aside(
         &self,
         view: &View,
         node: &Client,
         key: &KeyPair,
         file: &mut StateFile,
-    ) -> Result<Vec<ObjectId>> {
-        // One at a time: two must not choose the same coin.
-        let _purse = self.shared.purse.lock().await;
-        let taken = self.taken(file)?;
-        let session = self.session(view, node, key, taken.clone());
+    ) -> Result<()> {
         let before = file.state.gas_coin;
-        let coin = session.set_aside(file, &taken).await?;
+        let coin = self.session(view, node, key).set_aside(file).await?;
         if before != Some(coin) {
             let event = self.event(Kind::SetAside, format!("coin {coin} will pay for its reveals"));
             self.shared.tell(event);
         }
-        Ok(taken)
+        Ok(())
     }
 
-    /// Coins that are set aside for other models.
-    fn taken(&self, file: &StateFile) -> Result<Vec<ObjectId>> {
-        let all = self.watch.folder.set_aside()?;
-        let others = all.into_iter().filter(|(_, model)| *model != file.state.model_id);
-        Ok(others.map(|(coin, _)| coin).collect())
-    }
-
-    fn session<'s>(
-        &'s self,
-        view: &View,
-        client: &'s Client,
-        key: &'s KeyPair,
-        never: Vec<ObjectId>,
-    ) -> Session<'s> {
-        let Watch { storage, scope, timeout, .. } = self.watch;
+    fn session<'s>(&'s self, view: &View, client: &'s Client, key: &'s KeyPair) -> Session<'s> {
+        let Watch { storage, scope, depth, timeout, .. } = self.watch;
         let sending = (view.pace.grace_ms() / 2).clamp(SENDING_MS.0, SENDING_MS.1);
         // A try that goes on after the window gives the key away for nothing.
         let left = view.window.map_or(u64::MAX, |window| {
@@ -539,8 +589,9 @@ impl<'a> Keeper<'a> {
         Session {
             client,
             key,
-            host: Host { storage, scope: *scope, depth: Depth::Header },
-            gas: Gas::Sparing { first: None, never },
+            host: Host { storage, scope: *scope, depth: *depth },
+            gas: Gas::Automatic,
+            till: self.shared.till.clone(),
             timeout: sending.min(*timeout),
         }
     }
@@ -573,6 +624,34 @@ impl<'a> Keeper<'a> {
             true => alarms.insert(self.path.clone()),
             false => alarms.remove::<Path>(&self.path),
         };
+    }
+}
+
+/// Nobody in the wallet can sign for the owner.
+fn no_key(state: &State) -> Error {
+    let owner = match state.owner {
+        Some(owner) => format!("it belongs to {owner}, who is not in the wallet"),
+        None => "there is no key in the wallet that may sign on this network".to_owned(),
+    };
+    let finding = Finding::error(Check::Owner, owner)
+        .with_remedy("soma wallet import takes a key or a phrase in");
+    Error::Refused(Report::from_iter([finding]))
+}
+
+/// Whether nothing is left but to say why.
+const fn is_in_vain(view: &View) -> bool {
+    matches!(view.next, Next::Lost) || matches!(view.agreement, Agreement::OtherChain(_))
+}
+
+/// Whether trying again is in vain, after so many failures.
+fn is_final(error: &Error, view: &View, failures: u32) -> bool {
+    match error {
+        // Nothing is at risk yet, so nobody waits for a host.
+        Error::Refused(_) if view.window.is_none() => true,
+        error if may_pass(error) => false,
+        // The node may be behind, a coin still locked, the file in use for a moment.
+        Error::Rpc(_) | Error::File(_) => failures >= TRIES,
+        _ => true,
     }
 }
 

@@ -20,6 +20,7 @@ mod event;
 mod keeper;
 mod pace;
 mod pulse;
+mod resume;
 mod sentinel;
 
 use std::collections::BTreeSet;
@@ -34,14 +35,15 @@ use futures::{FutureExt as _, StreamExt as _};
 use soma_proto::KeyPair;
 use soma_rpc::Client;
 use soma_storage::Storage;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 pub use self::event::{Event, Kind};
-use self::keeper::{Keeper, Passed};
+use self::keeper::{Keeper, Mode, Passed};
 use self::pace::Pace;
 use self::pulse::Pulse;
+pub use self::resume::Carried;
 use crate::network::now_ms;
-use crate::{Result, Scope, StateFolder};
+use crate::{Depth, Result, Scope, StateFolder, Till};
 
 /// How often nodes are asked before the first of them has answered.
 const FIRST_POLL: Duration = Duration::from_millis(500);
@@ -49,6 +51,8 @@ const FIRST_POLL: Duration = Duration::from_millis(500);
 const SILENT_POLL_MS: u64 = 20_000;
 /// Tries of one step in a single pass.
 const TRIES: u32 = 5;
+/// Reveals that are rehearsed, and commits that are made, at the same time.
+const AT_ONCE: usize = 8;
 
 /// Looks after the models of a folder of state files.
 #[derive(Debug)]
@@ -63,6 +67,8 @@ pub struct Watch {
     pub storage: Storage,
     /// Where the network is.
     pub scope: Scope,
+    /// How much is fetched from the host before a reveal.
+    pub depth: Depth,
     /// The state files. New ones are noticed.
     pub folder: StateFolder,
     /// This state file only.
@@ -88,16 +94,21 @@ pub struct Outcome {
 /// What the keepers share.
 struct Shared {
     events: mpsc::UnboundedSender<Event>,
-    /// Held while a coin is chosen.
-    purse: tokio::sync::Mutex<()>,
+    till: Till,
+    /// For steps that load network and host, and can wait.
+    work: Semaphore,
     alarms: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Shared {
-    fn new() -> (Self, mpsc::UnboundedReceiver<Event>) {
+    fn new(watch: &Watch) -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (events, told) = mpsc::unbounded_channel();
-        let shared =
-            Self { events, purse: tokio::sync::Mutex::default(), alarms: Mutex::default() };
+        let shared = Self {
+            events,
+            till: Till::of(watch.folder.clone()),
+            work: Semaphore::new(AT_ONCE),
+            alarms: Mutex::default(),
+        };
         (shared, told)
     }
 
@@ -124,7 +135,18 @@ impl Watch {
         let random = soma_proto::ObjectId::random();
         let seed = u64::from_le_bytes(*random.inner().first_chunk().expect("32 bytes"));
         let timeout = soma_rpc::WAIT_TIMEOUT;
-        Self { nodes, keys, storage, scope, folder, only: None, timeout, look_every: None, seed }
+        Self {
+            nodes,
+            keys,
+            storage,
+            scope,
+            depth: Depth::Header,
+            folder,
+            only: None,
+            timeout,
+            look_every: None,
+            seed,
+        }
     }
 
     /// Looks after the models until `stop` ends. `tell` hears of everything
@@ -139,7 +161,7 @@ impl Watch {
         stop: impl Future<Output = ()>,
     ) -> Result<Outcome> {
         let mut known = self.paths()?;
-        let (shared, mut told) = Shared::new();
+        let (shared, mut told) = Shared::new(self);
         let (beat, pulse) = watch::channel(Arc::new(Pulse::default()));
         let mut heart = pin!(self.heart(&beat, &shared));
         let mut stop = pin!(stop);
@@ -179,7 +201,7 @@ impl Watch {
     /// As [`Watch::run`].
     pub async fn once(&self, mut tell: impl FnMut(Event)) -> Result<Outcome> {
         let paths = self.paths()?;
-        let (shared, mut told) = Shared::new();
+        let (shared, mut told) = Shared::new(self);
         let taken = Pulse::take(&self.nodes, None).await;
         compare(&Pulse::default(), &taken, &shared);
         let (_beat, pulse) = watch::channel(Arc::new(taken));
@@ -201,7 +223,7 @@ impl Watch {
         pulse: watch::Receiver<Arc<Pulse>>,
         path: PathBuf,
     ) -> LocalBoxFuture<'a, PathBuf> {
-        Keeper::new(self, shared, pulse, path).keep().boxed_local()
+        Keeper::new(self, shared, pulse, path, Mode::Watch).keep().boxed_local()
     }
 
     /// Does for one model what is due now.
@@ -211,8 +233,7 @@ impl Watch {
         pulse: watch::Receiver<Arc<Pulse>>,
         path: PathBuf,
     ) -> LocalBoxFuture<'a, ()> {
-        let mut keeper = Keeper::new(self, shared, pulse, path);
-        keeper.hurry = true;
+        let mut keeper = Keeper::new(self, shared, pulse, path, Mode::Once);
         let work = async move {
             loop {
                 match keeper.pass().await {

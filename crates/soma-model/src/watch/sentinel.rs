@@ -81,6 +81,12 @@ impl Served {
         report
     }
 
+    /// Whether there is a file on this machine to compare with.
+    pub(super) fn is_comparable(&self) -> bool {
+        let last = self.manifest.manifest.size();
+        self.expected(&(last.saturating_sub(1)..last)).is_some()
+    }
+
     /// The ciphertext in a range, from the encrypted file, else from the plain
     /// one; nothing if neither is there any more.
     fn expected(&self, range: &Range<u64>) -> Option<(&Path, Vec<u8>)> {

@@ -11,7 +11,7 @@ use soma_localnet::{LocalNet, LocalNetConfig, account_keys};
 use soma_model::state::Terms;
 use soma_model::{
     Depth, Error, Gas, Host, Preparation, Report, RevealOf, Scope, Session, Standing, StateFile,
-    StateFolder,
+    StateFolder, Till,
 };
 use soma_proto::KeyPair;
 use soma_proto::system_state::ModelStatus;
@@ -52,6 +52,7 @@ impl World {
             key: &self.owner,
             host: Host { storage: &self.storage, scope: Scope::Local, depth: Depth::Everything },
             gas: Gas::Automatic,
+            till: Till::of(self.states()),
             timeout: TIMEOUT,
         }
     }

@@ -291,7 +291,11 @@ class SomaClient:
         self, state_or_id: _State, signer: _Signer | None = None, *, check_host: bool = True
     ) -> Future[RevealedModel | None]: ...
     def resume(
-        self, signer: _Signer | None = None, *, check_host: bool = True
+        self,
+        signer: _Signer | None = None,
+        *,
+        check_host: bool = True,
+        ended: Callable[[Shape], object] | None = None,
     ) -> Future[list[Shape]]: ...
     def model_status(self, state: _State | None = None) -> Future[list[Shape]]: ...
 

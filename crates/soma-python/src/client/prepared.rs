@@ -1,6 +1,7 @@
 //! Models with a state file: prepared, committed, revealed, whatever happens
 //! in between.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,10 +11,10 @@ use pyo3::types::PyString;
 use soma_crypto::Existing;
 use soma_model::state::Terms;
 use soma_model::{
-    Depth, Gas, Host, Preparation, RevealOf, Session, Standing, State, StateFile, StateFolder,
-    Status, close_update, embedding,
+    Carried, Depth, Gas, Host, Preparation, RevealOf, Session, Standing, State, StateFile,
+    StateFolder, Status, Till, Watch, close_update, embedding,
 };
-use soma_proto::ObjectId;
+use soma_proto::{KeyPair, ObjectId};
 use soma_rpc::{Client, WAIT_TIMEOUT};
 use soma_wallet::ConfigDir;
 
@@ -69,18 +70,31 @@ struct Revealed {
 }
 
 #[derive(serde::Serialize)]
-struct Resumed {
-    model_id: ObjectId,
-    state: PathBuf,
+struct Resumed<'a> {
+    model_id: Option<ObjectId>,
+    state: &'a Path,
     revealed_epoch: Option<u64>,
     error: Option<String>,
+}
+
+impl<'a> Resumed<'a> {
+    /// Nothing if nothing was under way.
+    fn new(carried: &'a Carried) -> Option<Self> {
+        let (revealed_epoch, error) = match &carried.outcome {
+            Ok(None) => return None,
+            Ok(epoch) => (*epoch, None),
+            Err(error) => (None, Some(crate::error::text(error))),
+        };
+        Some(Self { model_id: carried.model_id, state: &carried.path, revealed_epoch, error })
+    }
 }
 
 #[derive(serde::Serialize)]
 struct Stands {
     #[serde(flatten)]
-    status: Status,
+    status: Option<Status>,
     state: PathBuf,
+    error: Option<String>,
 }
 
 #[pymethods]
@@ -267,11 +281,14 @@ impl SomaClient {
 
     /// Carries on everything that is under way in the wallet's folder, as
     /// ``soma model resume`` does: settles transactions whose outcome is not
-    /// known, waits for windows, reveals. The earliest window comes first.
+    /// known, waits for windows, reveals. All models at the same time: none
+    /// waits for another. ``ended`` is called with each as soon as nothing more
+    /// is done for it.
     ///
     /// Gives a list of objects with ``model_id``, ``state``, ``revealed_epoch``
-    /// and ``error``: one that fails does not stop the others. Models with
-    /// nothing under way are left out.
+    /// and ``error``, in the order in which they ended. A state file that cannot
+    /// be read is one of them, without ``model_id``. Models with nothing under
+    /// way are left out.
     ///
     /// Raises OSError if the folder cannot be read, TransportError if the node
     /// cannot be asked.
@@ -286,36 +303,19 @@ impl SomaClient {
     /// >>> [one] = await client.resume()
     /// >>> one.model_id == model, one.revealed_epoch
     /// (True, 1)
-    #[pyo3(signature = (signer = None, *, check_host = true))]
+    #[pyo3(signature = (signer = None, *, check_host = true, ended = None))]
     fn resume<'py>(
         &self,
         py: Python<'py>,
         signer: Option<Signer>,
         check_host: bool,
+        ended: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let services = Arc::clone(&self.services);
         runtime::future(
             py,
             runtime::apart(move || async move {
-                let node = &services.node;
-                let mut open = standings(node, None).await?;
-                open.retain(|one| one.status.next.is_open());
-                open.sort_by_key(|one| one.status.reveal_epoch.unwrap_or(u64::MAX));
-                let mut results = Vec::new();
-                for one in open {
-                    let done = carry_on(node, &one.state, signer.as_ref(), check_host).await;
-                    let (done, error) = match done {
-                        Ok(done) => (done, None),
-                        Err(error) => (None, Some(crate::error::text(&error))),
-                    };
-                    results.push(Resumed {
-                        model_id: one.status.model_id,
-                        state: one.state,
-                        revealed_epoch: done.map(|done| done.epoch),
-                        error,
-                    });
-                }
-                Ok(Python::attach(|py| shape(py, &results).map(Bound::unbind))?)
+                resume(&services.node, signer.as_ref(), check_host, ended.as_ref()).await
             }),
         )
     }
@@ -324,8 +324,9 @@ impl SomaClient {
     /// ``soma model status`` shows it: of one state file, or of all in the
     /// wallet's folder.
     ///
-    /// Gives a list of objects with ``model_id``, ``state``, ``stage``, ``next``
-    /// and, where they apply, ``chain_status``, ``reveal_epoch``, ``opens_at``
+    /// Gives a list of objects with ``model_id``, ``state``, ``stage``, ``next``,
+    /// ``error`` (a state file that cannot be read has nothing else but
+    /// ``state``) and, where they apply, ``chain_status``, ``reveal_epoch``, ``opens_at``
     /// and ``deadline`` (RFC 3339, estimated).
     ///
     /// >>> prepared = await client.prepare_model(
@@ -364,8 +365,7 @@ async fn carry_on(
     let storage = step::storage()?;
     let host =
         Host { storage: &storage, scope: step::scope(node).await?, depth: depth(check_host) };
-    let session =
-        Session { client: node, key: &key, host, gas: Gas::Automatic, timeout: WAIT_TIMEOUT };
+    let session = session(node, &key, host)?;
     let done = session.resume(&mut file, |_| {}).await?;
     Ok(done.map(|done| Revealed {
         model_id: file.state.model_id,
@@ -374,23 +374,74 @@ async fn carry_on(
     }))
 }
 
-/// Where the models of one state file, or of all in the folder, stand. Files
-/// that are no state are passed over.
+/// Carries on all that is under way in the folder; tells `ended` of each model
+/// as soon as it is done with.
+async fn resume(
+    node: &Client,
+    signer: Option<&Signer>,
+    check_host: bool,
+    ended: Option<&Py<PyAny>>,
+) -> Result<Py<PyAny>> {
+    let folder = folder()?;
+    let keys = match signer {
+        Some(signer) => vec![signer.key(node).await?],
+        None => keys(node, &folder).await?,
+    };
+    let mut watch =
+        Watch::new(vec![node.clone()], keys, step::storage()?, step::scope(node).await?, folder);
+    watch.depth = depth(check_host);
+    let mut raised = None;
+    let tell = |carried: &Carried| {
+        let (Some(ended), Some(resumed)) = (ended, Resumed::new(carried)) else { return };
+        let told = Python::attach(|py| ended.call1(py, (shape(py, &resumed)?,)).map(drop));
+        raised = raised.take().or(told.err());
+    };
+    let carried = watch.resume(|_| {}, tell).await?;
+    if let Some(error) = raised {
+        return Err(error.into());
+    }
+    let results: Vec<_> = carried.iter().filter_map(Resumed::new).collect();
+    Ok(Python::attach(|py| shape(py, &results).map(Bound::unbind))?)
+}
+
+/// The keys of those who own what is under way. One that the default wallet
+/// does not have is missed by its models alone.
+async fn keys(node: &Client, folder: &StateFolder) -> Result<Vec<KeyPair>> {
+    let states = folder.read()?.into_iter().filter_map(|(_, state)| state.ok());
+    let owners: BTreeSet<_> = states.map(|state| state.owner).collect();
+    let mut keys = Vec::new();
+    for owner in owners {
+        let Ok(signer) = Signer::of_default_wallet(owner) else { continue };
+        match signer.key(node).await {
+            Ok(key) => keys.push(key),
+            Err(error @ Error::Rpc(_)) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(keys)
+}
+
+/// Where the models of one state file, or of all in the folder, stand.
 async fn standings(node: &Client, place: Option<Place>) -> Result<Vec<Stands>> {
     let states = match place {
         Some(Place(path)) => {
             let state = StateFile::peek(&path)?;
-            vec![(path, state)]
+            vec![(path, Ok(state))]
         }
-        None => {
-            let all = folder()?.read()?.into_iter();
-            all.filter_map(|(path, state)| Some((path, state.ok()?))).collect()
-        }
+        None => folder()?.read()?,
     };
     let mut found = Vec::new();
     for (path, state) in states {
-        let standing = node.model(&state.model_id).await?.map(Standing::from);
-        found.push(Stands { status: Status::new(&state, standing.as_ref()), state: path });
+        found.push(match state {
+            Ok(state) => {
+                let standing = node.model(&state.model_id).await?.map(Standing::from);
+                let status = Some(Status::new(&state, standing.as_ref()));
+                Stands { status, error: None, state: path }
+            }
+            Err(error) => {
+                Stands { status: None, error: Some(crate::error::text(&error)), state: path }
+            }
+        });
     }
     Ok(found)
 }
@@ -420,8 +471,7 @@ pub(super) async fn commit(
     let storage = step::storage()?;
     let host =
         Host { storage: &storage, scope: step::scope(node).await?, depth: depth(check_host) };
-    let session =
-        Session { client: node, key: &key, host, gas: Gas::Automatic, timeout: WAIT_TIMEOUT };
+    let session = session(node, &key, host)?;
     let done = match terms {
         Some(terms) => session.commit(file, terms).await?,
         None => session.commit_update(file).await?,
@@ -434,6 +484,21 @@ pub(super) async fn commit(
             "model {model} was committed in epoch {} already; the transaction is no longer to be had",
             done.epoch
         ))),
+    }
+}
+
+/// A session that leaves alone what is set aside for other models.
+fn session<'a>(client: &'a Client, key: &'a KeyPair, host: Host<'a>) -> Result<Session<'a>> {
+    let till = Till::of(folder()?);
+    Ok(Session { client, key, host, gas: Gas::Automatic, till, timeout: WAIT_TIMEOUT })
+}
+
+/// Coins that are set aside for reveals, each with its model.
+pub(super) fn set_aside() -> Result<Vec<(ObjectId, ObjectId)>> {
+    match folder() {
+        Ok(folder) => Ok(folder.set_aside()?),
+        // Without a home there is no folder, and nothing in it.
+        Err(_) => Ok(Vec::new()),
     }
 }
 

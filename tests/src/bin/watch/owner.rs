@@ -11,6 +11,7 @@ use soma_localnet::{FileHost, SMALL_EMBEDDING_DIM, Uploads};
 use soma_model::state::Terms;
 use soma_model::{
     Depth, Gas, Host, Preparation, RevealOf, Scope, Session, Stage, State, StateFile, StateFolder,
+    Till,
 };
 use soma_proto::{KeyPair, ObjectId};
 use soma_rpc::Client;
@@ -112,7 +113,8 @@ impl Owner {
             client: &self.client,
             key: &self.key,
             host: Host { storage: &self.storage, scope: Scope::Local, depth: Depth::Header },
-            gas: Gas::Sparing { first: None, never: self.coins()? },
+            gas: Gas::Automatic,
+            till: Till::of(self.folder.clone()),
             timeout: SENDING,
         };
         let committed = match stage(&file.state).0 {
@@ -142,10 +144,6 @@ impl Owner {
             embedding: Some(vec![0.5; usize::try_from(SMALL_EMBEDDING_DIM)?]),
             wallet: None,
         })
-    }
-
-    fn coins(&self) -> Result<Vec<ObjectId>> {
-        Ok(self.folder.set_aside()?.into_iter().map(|(coin, _)| coin).collect())
     }
 }
 

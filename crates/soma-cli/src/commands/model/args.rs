@@ -41,8 +41,8 @@ pub(super) enum ModelCommand {
     Status(StateArgs),
     /// Carry on every registration and update that is under way.
     ///
-    /// Finds out what became of signed transactions, waits for windows, reveals. One
-    /// model after another; running it again is always safe.
+    /// Finds out what became of signed transactions, waits for windows, reveals. All
+    /// models at the same time: none waits for another. Running it again is always safe.
     Resume(StateArgs),
     Watch(WatchArgs),
     Recover(RecoverArgs),

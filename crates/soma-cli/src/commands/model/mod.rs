@@ -6,6 +6,7 @@ mod download;
 mod keys;
 mod prepared;
 mod publish;
+mod resume;
 mod show;
 mod steps;
 mod watch;
@@ -46,9 +47,9 @@ pub(crate) fn run(args: ModelArgs, context: &Context) -> Result<()> {
             }
             ModelCommand::Status(args) => {
                 only_reads()?;
-                prepared::status(&args, context).await
+                resume::status(&args, context).await
             }
-            ModelCommand::Resume(args) => prepared::resume(&args, flags, context).await,
+            ModelCommand::Resume(args) => resume::resume(&args, flags, context).await,
             ModelCommand::Watch(args) => watch::run(args, flags, context).await,
             ModelCommand::Recover(args) => {
                 only_reads()?;

@@ -9,14 +9,14 @@ use serde::Serialize;
 use soma_crypto::{Existing, Options};
 use soma_model::state::Terms;
 use soma_model::{
-    CommitTimes, Depth, Done, Event, Finding, Host, Measured, Next, Preparation, RevealOf, Scope,
-    Session, Severity, Standing, State, StateFile, StateFolder, Status, TypedUrl, close_update,
-    companion, embedding, remote,
+    CommitTimes, Depth, Done, Event, Finding, Host, Measured, Preparation, RevealOf, Scope,
+    Session, Severity, StateFile, StateFolder, Till, TypedUrl, close_update, companion, embedding,
+    remote,
 };
 use soma_proto::{KeyPair, ObjectId};
 use soma_storage::Storage;
 
-use super::args::{CheckArgs, CommitArgs, RevealArgs, StateArgs, UpdateCommitArgs};
+use super::args::{CheckArgs, CommitArgs, RevealArgs, UpdateCommitArgs};
 use super::steps;
 use crate::context::Context;
 use crate::error::{Failure, Result};
@@ -257,79 +257,21 @@ pub(super) async fn check(
     }
 }
 
-/// `soma model status`.
-pub(super) async fn status(args: &StateArgs, context: &Context) -> Result<()> {
-    let states = states(args, context)?;
-    let client = match states.is_empty() {
-        true => None,
-        false => Some(crate::context::client(&context.target_without_wallet()?.environment)?),
-    };
-    let mut models = Vec::new();
-    for (path, state) in states {
-        let standing = match &client {
-            Some(client) => client.model(&state.model_id).await?.map(Standing::from),
-            None => None,
-        };
-        let status = Status::new(&state, standing.as_ref());
-        models.push(Entry { status, state_file: path });
-    }
-    context.out.print(&StatusReport { models })
-}
-
-/// `soma model resume`.
-pub(super) async fn resume(
-    args: &StateArgs,
-    flags: &TransactionArgs,
-    context: &Context,
-) -> Result<()> {
-    if !flags.sends()? {
-        return Err(Failure::usage("resume sends what is under way; it has no preview"));
-    }
-    let desk = Desk::new(Depth::Header, context).await?;
-    let session = desk.session(flags)?;
-    let mut models = Vec::new();
-    let mut failed = None;
-    for (path, state) in states(args, context)? {
-        let id = state.model_id;
-        let outcome = match StateFile::open(&path) {
-            Ok(mut file) => session.resume(&mut file, teller(context)).await,
-            Err(error) => Err(error),
-        };
-        // One that fails does not stop the others.
-        let (done, error) = match outcome {
-            Ok(done) => (done, None),
-            Err(error) => {
-                let failure = Failure::from(error);
-                let message = failure.report.message.clone();
-                context.out.warn(&format!("{id}: {message}"));
-                failed = Some(failure);
-                (None, Some(message))
-            }
-        };
-        models.push(Resumed {
-            model_id: id,
-            revealed_epoch: done.as_ref().map(|done| done.epoch),
-            error,
-            state_file: path,
-        });
-    }
-    context.out.print(&ResumeReport { models })?;
-    failed.map_or(Ok(()), Err)
-}
-
 /// The sender and the way to the weights' host.
 pub(super) struct Desk {
     pub(super) sender: Sender,
-    storage: Storage,
-    scope: Scope,
+    pub(super) storage: Storage,
+    pub(super) scope: Scope,
     depth: Depth,
+    till: Till,
 }
 
 impl Desk {
     pub(super) async fn new(depth: Depth, context: &Context) -> Result<Self> {
         let sender = Sender::active(context).await?;
         let (scope, storage) = steps::host_of(&sender)?;
-        Ok(Self { sender, storage, scope, depth })
+        let till = Till::of(folder(context)?);
+        Ok(Self { sender, storage, scope, depth, till })
     }
 
     pub(super) fn host(&self) -> Host<'_> {
@@ -342,6 +284,7 @@ impl Desk {
             key: self.sender.key()?,
             host: self.host(),
             gas: self.sender.gas(flags),
+            till: self.till.clone(),
             timeout: flags.timeout(),
         })
     }
@@ -360,22 +303,6 @@ pub(super) fn open(path: Option<&Path>, context: &Context) -> Result<StateFile> 
         Some(path) => Ok(StateFile::open(path)?),
         None => Ok(StateFile::open(&folder(context)?.newest()?)?),
     }
-}
-
-/// The states that are meant, oldest first; a file that cannot be read is a warning.
-pub(super) fn states(args: &StateArgs, context: &Context) -> Result<Vec<(PathBuf, State)>> {
-    if let Some(path) = &args.state {
-        let file = StateFile::open(path)?;
-        return Ok(vec![(path.clone(), file.state.clone())]);
-    }
-    let mut states = Vec::new();
-    for (path, state) in folder(context)?.read()? {
-        match state {
-            Ok(state) => states.push((path, state)),
-            Err(error) => context.out.warn(&error.to_string()),
-        }
-    }
-    Ok(states)
 }
 
 const fn depth(verify_url: bool) -> Depth {
@@ -630,96 +557,6 @@ impl Report for CheckReport {
         }
         if self.ok {
             page.painted("Everything that can be checked is in order", GREEN);
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Entry {
-    #[serde(flatten)]
-    status: Status,
-    state_file: PathBuf,
-}
-
-#[derive(Serialize)]
-struct StatusReport {
-    models: Vec<Entry>,
-}
-
-impl Report for StatusReport {
-    fn text(&self, page: &mut Page) {
-        if self.models.is_empty() {
-            page.line("No model is prepared; soma model prepare makes a state file");
-            return;
-        }
-        for Entry { status, state_file } in &self.models {
-            let mut fields = vec![
-                ("model", status.model_id.to_string()),
-                ("stage", status.stage.as_str().to_owned()),
-                ("on the chain", status.chain_status.clone().unwrap_or_else(|| "-".to_owned())),
-                ("next", next_text(status.next).to_owned()),
-            ];
-            if let Some(opens) = &status.opens_at {
-                fields.push(("window opens", format!("about {}", format::local_text(opens))));
-            }
-            if let Some(deadline) = &status.deadline {
-                fields.push(("deadline", format!("about {}", format::local_text(deadline))));
-            }
-            fields.push(("state file", state_file.display().to_string()));
-            page.fields(&fields);
-            page.blank();
-        }
-    }
-}
-
-const fn next_text(next: Next) -> &'static str {
-    match next {
-        Next::Prepare => "soma model prepare or publish, again: it was interrupted",
-        Next::Commit => "soma model commit --prepared (update-commit for an update)",
-        Next::Settle => "soma model resume: a transaction was signed and its outcome is not known",
-        Next::Wait => "wait for the window; soma model resume does",
-        Next::Reveal => "soma model reveal --prepared, now (update-reveal for an update)",
-        Next::Nothing => "nothing, it is done",
-        _ => "nothing can be done: the window was missed or the model is inactive",
-    }
-}
-
-#[derive(Serialize)]
-struct Resumed {
-    model_id: ObjectId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revealed_epoch: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    state_file: PathBuf,
-}
-
-#[derive(Serialize)]
-struct ResumeReport {
-    models: Vec<Resumed>,
-}
-
-impl Report for ResumeReport {
-    fn text(&self, page: &mut Page) {
-        let open: Vec<_> = self
-            .models
-            .iter()
-            .filter(|model| model.revealed_epoch.is_some() || model.error.is_some())
-            .collect();
-        if open.is_empty() {
-            page.line("Nothing is under way");
-        }
-        for model in open {
-            match (&model.revealed_epoch, &model.error) {
-                (Some(epoch), _) => {
-                    page.painted(format!("{} was revealed in epoch {epoch}", model.model_id), GREEN)
-                }
-                (None, error) => page.line(format!(
-                    "{}: {}",
-                    model.model_id,
-                    error.as_deref().unwrap_or_default()
-                )),
-            }
         }
     }
 }
