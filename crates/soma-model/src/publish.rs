@@ -72,12 +72,12 @@ impl Publication {
                 let Ok(state) = state else { continue };
                 if state.update.is_none() && self.is_of(&state.registration, &weights_file) {
                     let mut file = StateFile::open(path)?;
-                    self.take_up(&mut file, RevealOf::Registration)?;
+                    self.take_up(&mut file, RevealOf::Registration, states)?;
                     return Ok(file);
                 }
             }
         }
-        self.check_place(&states)?;
+        self.check_place(states)?;
         let state = State::new(self.round()?, now_ms());
         StateFile::create(&folder.path_of(&state.model_id), state)
     }
@@ -103,13 +103,13 @@ impl Publication {
         let has_begun =
             file.state.update.as_ref().is_some_and(|round| self.is_of(round, &weights_file));
         if has_begun && begun == Begun::Continue {
-            self.take_up(&mut file, RevealOf::Update)?;
+            self.take_up(&mut file, RevealOf::Update, folder.read()?)?;
         } else {
             file.state
                 .update
                 .as_ref()
                 .map_or(Ok(()), |update| replaceable(update, begun, model))?;
-            self.check_place(&folder.read()?)?;
+            self.check_place(folder.read()?)?;
             file.begin_update(self.round()?)?;
         }
         Ok(file)
@@ -138,8 +138,14 @@ impl Publication {
             }
             _ => (file, None),
         };
-        if round(&file, of)?.stage() == Stage::Prepared {
-            self.put_companion(&file, of).await?;
+        match round(&file, of)?.stage() {
+            Stage::Prepared => self.put_companion(&file, of).await?,
+            // It may have another embedding by now. That it could not be written must
+            // not stop a reveal; the rehearsal tells of a companion that is not right.
+            Stage::CommitSigned | Stage::Committed | Stage::RevealSigned => {
+                drop(self.put_companion(&file, of).await);
+            }
+            Stage::Unsealed | Stage::Revealed => {}
         }
         Ok((file, sent))
     }
@@ -225,30 +231,52 @@ impl Publication {
     }
 
     /// Refuses a destination that is one object where that object holds weights
-    /// which are committed to: whoever fetches those would get these.
-    fn check_place(&self, states: &[(PathBuf, Result<State>)]) -> Result<()> {
+    /// which are committed to: whoever fetches those would get these. A state that
+    /// cannot be read may be of such weights.
+    fn check_place(&self, states: Vec<(PathBuf, Result<State>)>) -> Result<()> {
         let Some(target) = self.destination.object() else { return Ok(()) };
+        let destination = self.destination.to_string();
         let places = [target, self.store.public_url(&ObjectName::random()?)];
-        for state in states.iter().filter_map(|(_, state)| state.as_ref().ok()) {
-            let needed = |round: &&Round| round.stage() >= Stage::CommitSigned;
-            let update = state.update.as_ref().filter(needed);
-            // A revealed update has taken the place of what was there before.
-            let before = Some(&state.registration)
-                .filter(needed)
-                .filter(|_| update.is_none_or(|update| update.stage() != Stage::Revealed));
-            for round in update.into_iter().chain(before) {
-                let url = round.weights_url.as_url();
-                if places.iter().any(|place| is_same_place(place, url)) {
-                    return Err(Error::UrlTaken { url: redacted(url), model: state.model_id });
+        let is_here = |url: &WeightsUrl| places.iter().any(|it| is_same_place(it, url.as_url()));
+        for (_, state) in states {
+            let state = state?;
+            let committed = |round: &&Round| round.stage() >= Stage::CommitSigned;
+            let sent_here = |round: &Round| {
+                round.upload.as_ref().is_some_and(|upload| upload.destination == destination)
+            };
+            let under_way = [Some(&state.registration), state.update.as_ref()];
+            let rounds = under_way.into_iter().flatten().filter(committed);
+            let taken = match &state.update {
+                // It has taken the place of what was there before.
+                Some(update) if update.stage() == Stage::Revealed => {
+                    is_here(&update.weights_url) || sent_here(update)
                 }
+                _ => {
+                    let before = state.spent.iter().rev().find_map(|it| it.weights_url.as_ref());
+                    before.is_some_and(is_here)
+                        || rounds.into_iter().any(|it| is_here(&it.weights_url) || sent_here(it))
+                }
+            };
+            if taken {
+                return Err(Error::UrlTaken { url: redacted(&places[1]), model: state.model_id });
             }
         }
         Ok(())
     }
 
     /// Goes on with what was begun, if the weights are still the same.
-    fn take_up(&self, file: &mut StateFile, of: RevealOf) -> Result<()> {
+    fn take_up(
+        &self,
+        file: &mut StateFile,
+        of: RevealOf,
+        states: Vec<(PathBuf, Result<State>)>,
+    ) -> Result<()> {
         let round = round(file, of)?;
+        let stage = round.stage();
+        if stage == Stage::Unsealed {
+            // Others may have come to the place since this was begun.
+            self.check_place(states)?;
+        }
         if !has_begun(round) {
             // Nothing was encrypted under its key, so it may as well be made anew.
             let anew = self.round()?;
@@ -261,18 +289,17 @@ impl Publication {
         let (_, upload) = self.input(round)?;
         let url = self.url(&upload.object)?;
         // Nobody has been told of the URL yet, so it may still be another one.
-        let moves = round.stage() == Stage::Unsealed && url != round.weights_url;
+        let moves = stage == Stage::Unsealed && url != round.weights_url;
         let numbers = self.embedding.as_ref().filter(|_| round.embedding != self.embedding);
         if !moves && numbers.is_none() {
             return Ok(());
         }
         file.update(|state| {
-            let Some(round) = state.round_mut(of) else { return };
-            if moves {
+            if let (true, Some(round)) = (moves, state.round_mut(of)) {
                 round.weights_url = url;
             }
-            if numbers.is_some() {
-                round.embedding.clone_from(&self.embedding);
+            if let Some(numbers) = numbers {
+                state.set_embedding(of, numbers.clone());
             }
         })
     }

@@ -68,6 +68,17 @@ fn publish_wait_and_all_of_it_again() {
     assert_eq!((&again["bytes_read"], &again["bytes_sent"]), (&Value::Null, &Value::Null));
     assert_eq!(before - user.balance(), paid);
 
+    // Another embedding is beside the object, too.
+    let companion = files.path().join(format!("{name}.state"));
+    let beside = read(&companion);
+    let numbers = fs::read_to_string(user.path("e.json")).unwrap().replacen("0.1", "0.2", 1);
+    fs::write(user.path("e.json"), numbers).unwrap();
+    user.json(&publish);
+    assert_ne!(read(&companion), beside);
+    // Too early for the reveal, and nothing else.
+    let check = format!("{:?}", user.run(&["model", "check"]));
+    assert!(check.contains("epoch") && !check.contains("beside the object"), "{check}");
+
     user.json(&["localnet", "advance-epoch"]);
     let revealed = user.json(&[&publish[..], &["--wait"]].concat());
     assert_eq!(revealed["revealed_epoch"], 1);
@@ -135,6 +146,20 @@ fn publish_wait_and_all_of_it_again() {
     assert!(refused.contains("--new"), "{refused}");
     assert_eq!(read(state_file(&first).as_ref()), state);
     user.json(&[&update[..], &["--new"]].concat());
+
+    // No publication goes on over weights that came after it was begun.
+    let nowhere = format!("{to}folder");
+    fs::create_dir(files.path().join("folder")).unwrap();
+    let begun = [&new[..5], &["--to", &nowhere, "--embedding-file", "e.json"]].concat();
+    user.json(&["faucet"]);
+    user.refused(&begun, 1, "Status");
+    let came = String::from_utf8(state.clone()).unwrap().replace(active, &nowhere);
+    fs::write(state_file(&first), came).unwrap();
+    user.refused(&begun, 1, "UrlTaken");
+    // What cannot be read may be of such weights.
+    fs::write(state_file(&first), "{").unwrap();
+    user.refused(&begun, 1, "State");
+    fs::write(state_file(&first), &state).unwrap();
 }
 
 #[test]

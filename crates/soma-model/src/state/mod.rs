@@ -148,6 +148,10 @@ pub struct Spent {
     pub key_fingerprint: String,
     /// Of the encrypted weights.
     pub weights_commitment: Option<Commitment>,
+    /// Where they were served, if they were revealed: everybody fetches them from
+    /// there until later ones are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_url: Option<WeightsUrl>,
 }
 
 /// How far a round has come by its own record.
@@ -202,6 +206,7 @@ impl Round {
         Spent {
             key_fingerprint: key.fingerprint(),
             weights_commitment: self.sealed.map(|sealed| sealed.commitment),
+            weights_url: (self.stage() == Stage::Revealed).then(|| self.weights_url.clone()),
         }
     }
 }
