@@ -8,8 +8,9 @@
 //!
 //! It never holds the interpreter's lock over anything long, never copies
 //! weights whole unless it returns them, never prints, and shows no secret in
-//! a text. A transaction that was sent is followed to its end even when its
-//! future is cancelled.
+//! a text. When a future is cancelled, a transaction that was handed over for
+//! sending is followed to its end; a step with a state file stops where it is,
+//! and what was signed is in that file.
 //!
 //! It has no features. maturin builds it into the module `soma._soma`; the
 //! package around it is in `python/soma`, with the types of results and the

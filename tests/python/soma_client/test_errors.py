@@ -1,9 +1,11 @@
 """Exceptions: their kinds, what they carry, and that the old ones still catch them."""
 
 import asyncio
+import time
 
 import pytest
-from conftest import SOMA, funded
+from conftest import funded
+from relay import Relay
 
 import soma
 from soma import (
@@ -132,41 +134,6 @@ async def test_the_epoch_does_not_change(client):
         await client.wait_for_next_epoch(0.3)
 
 
-class Relay:
-    """A connection to the node that can stop passing answers on."""
-
-    def __init__(self, url):
-        self.host, self.port = url.removeprefix("http://").rsplit(":", 1)
-        self.mute = False
-        self.asked = asyncio.Event()
-
-    async def __aenter__(self):
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        host, port = self.server.sockets[0].getsockname()
-        self.url = f"http://{host}:{port}"
-        return self
-
-    async def __aexit__(self, *_):
-        self.server.close()
-
-    async def serve(self, reader, writer):
-        there, back = await asyncio.open_connection(self.host, int(self.port))
-        await asyncio.gather(self.pass_on(reader, back, True), self.pass_on(there, writer, False))
-
-    async def pass_on(self, reader, writer, is_question):
-        try:
-            while data := await reader.read(65_536):
-                if self.mute and is_question:
-                    self.asked.set()
-                if not self.mute or is_question:
-                    writer.write(data)
-                    await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
-
-
 async def test_nobody_knows_what_became_of_it(client, net):
     owner, friend = await funded(client), Keypair.generate().address()
     [coin] = await client.list_owned_objects(owner.address(), object_type="coin")
@@ -174,7 +141,7 @@ async def test_nobody_knows_what_became_of_it(client, net):
     async with Relay(net.rpc_url) as relay:
         through = await SomaClient(relay.url)
         assert await through.get_chain_identifier() == "localnet"
-        relay.mute = True
+        relay.hold()
         with pytest.raises(OutcomeUnknown) as unknown:
             await through.execute_transaction(owner.sign(data), timeout=3.0)
         assert relay.asked.is_set()
@@ -185,20 +152,39 @@ async def test_nobody_knows_what_became_of_it(client, net):
     assert unknown.value.digest in str(unknown.value)
 
 
-async def test_a_cancelled_transfer_is_followed_to_its_end(client, net):
-    """What has been sent is not given up; what has not been sent never is."""
+async def test_a_transfer_that_was_sent_is_followed_to_its_end(client, net):
+    """Lost on its way and then cancelled: it is sent again though nobody waits for it."""
+    owner, friend = await funded(client), Keypair.generate().address()
+    async with Relay(net.rpc_url) as relay:
+        through = await SomaClient(relay.url)
+        relay.lose = friend.encode()
+        transfer = through.transfer_coin(owner, friend, 5)
+        await relay.lost.wait()
+        transfer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await transfer
+        assert await client.get_balance(friend) == 0
+        relay.lose = None
+        deadline = time.monotonic() + 60
+        while await client.get_balance(friend) != 5:
+            assert time.monotonic() < deadline, "it was given up"
+            await asyncio.sleep(0.05)
+
+
+async def test_a_transfer_that_was_not_sent_never_is(client, net):
+    """Cancelled while the node is asked for coins; its answers come all the same."""
     owner, friend = await funded(client), Keypair.generate().address()
     async with Relay(net.rpc_url) as relay:
         through = await SomaClient(relay.url)
         await through.get_chain_identifier()
-        relay.mute = True
+        relay.hold()
         transfer = through.transfer_coin(owner, friend, 5)
         await relay.asked.wait()
         transfer.cancel()
         with pytest.raises(asyncio.CancelledError):
             await transfer
-    assert await client.get_balance(friend) == 0
-    assert await client.get_balance(owner.address()) == 2 * SOMA
-    # Nothing is held: the same coin pays for the next one at once.
-    await client.transfer_coin(owner, friend, 7)
+        relay.release()
+        # Nothing is held: the same coin pays for the next one at once.
+        await through.transfer_coin(owner, friend, 7)
+        assert relay.asked_about(friend.encode()) == 1
     assert await client.get_balance(friend) == 7

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 from conftest import ASIDE, ASIDE_FEE, COMMIT_FEE, EMBEDDING, REVEAL_FEE, SOMA, safetensors, until
+from relay import Relay
 
 from soma import (
     CommittedModel,
@@ -142,6 +143,30 @@ async def test_a_cancelled_wait_is_carried_on_there(fresh, cli, wallet, weights,
     assert resumed["revealed_epoch"] == 1
     assert (await fresh.get_model(model)).status == "Active"
     assert await fresh.get_balance(wallet.active) == SOMA - COMMIT_FEE - ASIDE_FEE - REVEAL_FEE
+
+
+async def test_a_cancelled_commit_stops_where_it_is(
+    fresh, fresh_net, cli, wallet, weights, sealed, url
+):
+    """Signed, lost on its way, cancelled: nothing goes on unasked, and it is paid once."""
+    prepared = await fresh.prepare_model(weights, url, out=sealed, embedding=EMBEDDING)
+    async with Relay(fresh_net.rpc_url) as relay:
+        through = await SomaClient(relay.url)
+        relay.lose = bytes.fromhex(prepared.weights_commitment)
+        committing = through.commit_prepared(wallet, prepared)
+        await relay.lost.wait()
+        committing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await committing
+        await until(lambda: not is_held(prepared.state))
+        [standing] = await fresh.model_status(prepared)
+        assert (standing.stage, standing.next) == ("commit_signed", "settle")
+        signed = json.loads(Path(prepared.state).read_text())["registration"]["commit"]["digest"]
+        # The very transaction that is on file, whoever sends it.
+        relay.lose = None
+        model = await through.commit_prepared(wallet, prepared)
+    assert (model, model.digest) == (prepared.model_id, signed)
+    assert await fresh.get_balance(wallet.active) == SOMA - COMMIT_FEE - ASIDE_FEE
 
 
 async def test_resume_takes_what_the_command_line_left(fresh, cli, wallet, weights, sealed, url):

@@ -40,8 +40,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// The node is called at the first request; the other services must answer at
 /// once. Every method that asks the network returns a future of the running
-/// asyncio loop. Cancelling it stops the work; a transaction that has been
-/// sent is followed to its end all the same.
+/// asyncio loop.
+///
+/// Cancelling it stops the work. A transaction that was already on its way is
+/// followed to its end all the same, as long as the interpreter lives. A step
+/// with a state file stops where it is: what was signed is in the file, and the
+/// same call, :meth:`resume` or the ``soma`` command find out what became of it
+/// and go on with that very transaction, so that nothing is paid twice.
 ///
 /// Raises ValueError for bad URLs and combinations of arguments, TransportError
 /// if a service beside the node is not there.
