@@ -25,8 +25,11 @@ CONTESTANTS = ("soma", "soma_sdk")
 TIMES_FASTER = 3.0
 SHARE_OF_MEMORY = 2 / 3
 FILE_MEMORY_MIB = 200
+# The other coroutine ticks in this share of all stretches of so many seconds.
 TICK_SECONDS = 0.01
+SHARE_OF_TICKS = 0.98
 IMPORT_MS = 50.0
+WHEEL_MB = 15.0
 
 
 def peak_mib():
@@ -60,31 +63,31 @@ def file(source, output):
     from soma import SomaClient
 
     async def run():
-        gaps, done = [], False
+        ticks, done = [], False
 
         async def tick():
-            last = time.perf_counter()
             while not done:
-                await asyncio.sleep(TICK_SECONDS)
-                now = time.perf_counter()
-                gaps.append(now - last)
-                last = now
+                ticks.append(time.perf_counter())
+                # Towards the next full stretch, so that being late does not add up.
+                late = (ticks[-1] - ticks[0]) % TICK_SECONDS
+                await asyncio.sleep(TICK_SECONDS - late)
 
         ticking = asyncio.create_task(tick())
+        await asyncio.sleep(0)
         begin = time.perf_counter()
         sealed = await SomaClient.encrypt_file(source, output, progress=lambda *_: None)
-        seconds = time.perf_counter() - begin
+        end = time.perf_counter()
         done = True
         await ticking
-        gaps.sort()
+        within = [at for at in ticks if begin <= at <= end]
+        moments = [begin, *within, end]
+        stretches = {int((at - ticks[0]) / TICK_SECONDS + 0.01) for at in within}
         return {
-            "seconds": seconds,
+            "seconds": end - begin,
             "size": sealed.size,
             "peak_mib": peak_mib(),
-            "ticks": len(gaps),
-            "median_ms": 1e3 * statistics.median(gaps),
-            "99_percent_ms": 1e3 * gaps[len(gaps) * 99 // 100],
-            "longest_ms": 1e3 * gaps[-1],
+            "share_of_ticks": len(stretches) / max(1, int((end - begin) / TICK_SECONDS)),
+            "longest_gap_ms": 1e3 * max(b - a for a, b in zip(moments, moments[1:])),
         }
 
     return asyncio.run(run())
@@ -143,11 +146,14 @@ def large_file(gib, folder):
         found = measured("file", source, output)
         assert found["size"] == output.stat().st_size == gib << 30
     print(
-        f"  {found['seconds']:.2f} s, {found['peak_mib']:.0f} MiB; {found['ticks']} ticks: median"
-        f" {found['median_ms']:.1f} ms, 99 % within {found['99_percent_ms']:.1f} ms, longest"
-        f" {found['longest_ms']:.1f} ms"
+        f"  {found['seconds']:.2f} s, {found['peak_mib']:.0f} MiB; it ticked in"
+        f" {found['share_of_ticks']:.1%} of the stretches of 10 ms, the largest gap was"
+        f" {found['longest_gap_ms']:.1f} ms"
     )
-    return {f"less than {FILE_MEMORY_MIB} MiB": found["peak_mib"] < FILE_MEMORY_MIB}
+    return {
+        f"encrypt_file in less than {FILE_MEMORY_MIB} MiB": found["peak_mib"] < FILE_MEMORY_MIB,
+        "a tick every 10 ms meanwhile": found["share_of_ticks"] >= SHARE_OF_TICKS,
+    }
 
 
 def main():
@@ -156,6 +162,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--gib", type=int, default=4, help="the large file, 4 GiB unless told")
     parser.add_argument("--dir", help="where the large file goes")
+    parser.add_argument("--wheel", type=Path, help=argparse.SUPPRESS)
     plan = parser.parse_args()
 
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
@@ -164,6 +171,10 @@ def main():
     costs = sorted(import_ms() for _ in range(11))
     print(f"\nimport soma: median {costs[5]:.1f} ms ({costs[0]:.1f} to {costs[-1]:.1f})")
     targets = {f"an import within {IMPORT_MS:.0f} ms": costs[5] < IMPORT_MS}
+    if plan.wheel is not None:
+        size = plan.wheel.stat().st_size / 1e6
+        print(f"the wheel: {size:.1f} MB")
+        targets[f"a wheel under {WHEEL_MB:.0f} MB"] = size < WHEEL_MB
     targets |= compare(plan.mib, plan.rounds)
     targets |= large_file(plan.gib, plan.dir)
     print()

@@ -11,6 +11,7 @@ mod package;
 mod powerset;
 mod python;
 mod tags;
+mod venv;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>

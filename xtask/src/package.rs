@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ci::{program, programs, root, show, target_dir};
-use crate::python::{PUBLISHED, environment, fresh_environment};
+use crate::ci::{cargo, root, show, soma_binary, target_dir};
+use crate::python::{PUBLISHED, environment, requirements};
+use crate::venv;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -33,8 +34,11 @@ pub(crate) fn check() -> Outcome {
     programs()?;
     let wheel = build(Profile::Dev)?;
     let published = format!("soma-sdk=={}", PUBLISHED[0]);
-    let python = fresh_environment("soma-client", &["--requirement", REQUIREMENTS, &published])?;
-    let package = Installed::new(python, &wheel)?;
+    let mut needed = requirements(REQUIREMENTS)?;
+    needed.push(published);
+    let needed: Vec<_> = needed.iter().map(String::as_str).collect();
+    let tools = environment("soma-client-tools", &needed)?;
+    let package = Installed::new("soma-client", &tools, &wheel)?;
     let checks: [(&str, &dyn Fn() -> Outcome); 6] = [
         ("stubs match the runtime", &|| package.stubtest()),
         ("types, by mypy", &|| package.run(&["-m", "mypy", "--strict", EXAMPLES])),
@@ -58,7 +62,7 @@ pub(crate) fn check() -> Outcome {
 
 /// Builds the wheel; where it lies.
 pub(crate) fn build(profile: Profile) -> Result<PathBuf, Box<dyn Error>> {
-    let maturin = environment("maturin", &[MATURIN])?;
+    let maturin = venv::kept("maturin", &[MATURIN])?;
     let name = match profile {
         Profile::Dev => "dev",
         Profile::Release => "release",
@@ -81,19 +85,16 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf, Box<dyn Error>> {
     if size < WHEEL_LIMIT { Ok(built.path()) } else { Err("the wheel is too large".into()) }
 }
 
-/// The package in a virtual environment.
+/// The package in a virtual environment of its own.
 struct Installed {
     python: PathBuf,
 }
 
 impl Installed {
-    fn new(python: PathBuf, wheel: &Path) -> Result<Self, Box<dyn Error>> {
-        let mut install = Command::new(&python);
-        install
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--no-deps", "--force-reinstall"])
-            .arg(wheel);
-        show(&mut install)?;
+    /// Installs the wheel into a fresh environment; `tools` has what the checks need.
+    fn new(name: &str, tools: &Path, wheel: &Path) -> Result<Self, Box<dyn Error>> {
+        let python = venv::fresh(name, tools)?;
+        venv::install(&python, &["--no-deps", text(wheel)?])?;
         Ok(Self { python })
     }
 
@@ -133,29 +134,47 @@ impl Installed {
         show(self.command(&verify).env("PATH", &path))
     }
 
-    /// `import soma_sdk` gives ours where the alias is installed, and only there.
+    /// `import soma_sdk` gives ours where the alias is installed, and only there. It is
+    /// built from a copy: setuptools leaves its folders beside what it builds.
     fn alias(&self) -> Outcome {
         let folder = target_dir().join("wheels").join("alias");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
-        let mut install = self.command(&["-m", "pip", "install", "--quiet", "--no-deps"]);
-        install
-            .args(["--disable-pip-version-check", "--target"])
-            .arg(&folder)
-            .arg("crates/soma-python/alias");
-        show(&mut install)?;
+        let (source, target) = (folder.join("source"), folder.join("installed"));
+        copy(&root().join("crates/soma-python/alias"), &source)?;
+        venv::install(&self.python, &["--no-deps", "--target", text(&target)?, text(&source)?])?;
         let same = "import soma, soma_sdk; assert soma_sdk.SomaClient is soma.SomaClient";
-        show(self.command(&["-c", same]).env("PYTHONPATH", &folder))
+        show(self.command(&["-c", same]).env("PYTHONPATH", &target))
     }
+}
+
+fn text(path: &Path) -> Result<&str, Box<dyn Error>> {
+    Ok(path.to_str().ok_or("the target folder's name is not text")?)
+}
+
+/// Copies a folder and all that is in it.
+fn copy(from: &Path, to: &Path) -> Outcome {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// `cargo xtask bench-python`: the package beside the published client, and what an
 /// import costs.
 pub(crate) fn bench(options: &[&str]) -> Outcome {
     let wheel = build(Profile::Release)?;
-    let published = format!("soma-sdk=={}", PUBLISHED[0]);
-    let python = fresh_environment("bench-python", &[&published])?;
-    let package = Installed::new(python, &wheel)?;
-    package.run(&[&["benches/python/compare.py"], options].concat())
+    let release = PUBLISHED[0];
+    let published = format!("soma-sdk=={release}");
+    let tools = environment(&format!("soma-sdk-{release}"), &[&published])?;
+    let package = Installed::new("bench-python", &tools, &wheel)?;
+    package.run(&[&["benches/python/compare.py", "--wheel", text(&wheel)?], options].concat())
 }

@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::ci::{command, program, programs, root, show, target_dir};
+use crate::ci::{cargo, command, root, show, soma_binary, target_dir};
+use crate::venv;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -35,15 +36,6 @@ pub(crate) fn published_client() -> Outcome {
     if failed.is_empty() { Ok(()) } else { Err(format!("soma-sdk {}", failed.join(", ")).into()) }
 }
 
-/// As [`environment`], but made anew: nothing of an earlier run is left in it.
-pub(crate) fn fresh_environment(name: &str, packages: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
-    let folder = target_dir().join("venv").join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    environment(name, packages)
-}
-
 /// A second implementation of S3, beside the one of the Rust tests.
 const MOTO: &str = "moto[s3,server]==5.2.5";
 
@@ -59,27 +51,17 @@ pub(crate) fn stores() -> Outcome {
     show(&mut pytest)
 }
 
-/// A virtual environment with the packages of `tests/python/requirements.txt`
-/// and `packages`; its interpreter is returned. Made once, kept in the target
-/// folder.
+/// A virtual environment with the packages of `tests/python/requirements.txt` and
+/// `packages`; its interpreter is returned.
 pub(crate) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
-    let folder = target_dir().join("venv").join(name);
-    let python = folder.join("bin").join("python");
-    let text = |path: &Path| path.to_str().map(str::to_owned).ok_or("a folder's name is not text");
-    if !python.exists() {
-        show(&mut command("python3", &["-m", "venv", &text(&folder)?]))?;
-    }
-    let requirements = text(&root().join("tests/python/requirements.txt"))?;
-    let mut arguments = vec![
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--requirement",
-        &requirements,
-    ];
-    arguments.extend(packages);
-    show(&mut command(&text(&python)?, &arguments))?;
-    Ok(python)
+    let common = requirements("tests/python/requirements.txt")?;
+    let pins: Vec<_> = common.iter().map(String::as_str).chain(packages.iter().copied()).collect();
+    venv::kept(name, &pins)
+}
+
+/// The lines of a file of requirements.
+pub(crate) fn requirements(file: &str) -> Result<Vec<String>, Box<dyn Error>> {
+    let text = fs::read_to_string(root().join(file))?;
+    let lines = text.lines().map(str::trim);
+    Ok(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
 }
