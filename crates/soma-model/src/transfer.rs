@@ -3,6 +3,10 @@
 //! The file is an ordinary age file with a scrypt recipient
 //! (age-encryption.org/v1), so that `age --decrypt` opens it too.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
 use age::secrecy::SecretString;
 use zeroize::Zeroizing;
 
@@ -14,6 +18,9 @@ use crate::{Error, Result};
 const WORK_FACTOR: u8 = 18;
 /// The most work that an imported file may ask for, as a power of two.
 const MOST_WORK: u8 = 20;
+/// Bytes that are read of a file at most: far more than a state with an
+/// embedding takes.
+const LARGEST: u64 = 64 << 20;
 /// Characters that a passphrase should have at least. It protects a key that
 /// is worth half a stake, and whoever has the file can try at leisure.
 pub const SHORTEST_PASSPHRASE: usize = 12;
@@ -33,6 +40,17 @@ pub fn export(state: &State, passphrase: &str) -> Result<Vec<u8>> {
     recipient.set_work_factor(WORK_FACTOR);
     let bytes = age::encrypt(&recipient, &state.to_json());
     Ok(bytes.expect("a known kind of recipient, and memory takes every byte"))
+}
+
+/// Opens a file that [`export`] made the contents of.
+///
+/// # Errors
+/// [`Error::Io`], and as [`import`].
+pub fn import_file(path: &Path, passphrase: &str) -> Result<State> {
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes)).map_err(io)?;
+    import(&bytes, passphrase)
 }
 
 /// Opens what [`export`] made.

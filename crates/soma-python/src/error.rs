@@ -1,6 +1,8 @@
 //! Errors on their way to Python.
 
-use pyo3::exceptions::{PyOSError, PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{
+    PyFileExistsError, PyOSError, PyOverflowError, PyRuntimeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use soma_rpc::Executed;
@@ -67,6 +69,7 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
     use soma_model::Error as Model;
     use soma_model::payment::PaymentError as Payment;
     use soma_rpc::Error as Rpc;
+    use soma_wallet::Error as File;
 
     let text = text(&error);
     match error {
@@ -97,15 +100,42 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
             refused(py, text, failure, Some(&report))
         }
         Error::Model(
-            Model::Embedding { .. } | Model::KeyText { .. } | Model::NotSafetensors { .. },
+            Model::Embedding { .. }
+            | Model::KeyText { .. }
+            | Model::NotSafetensors { .. }
+            | Model::ObjectName { .. }
+            | Model::Passphrase { .. },
         ) => PyValueError::new_err(text),
         Error::Model(Model::Io { source, .. }) => os_error(py, &source, text),
         Error::Model(Model::Weights(error)) | Error::Crypto(error) => crypto(py, error, text),
-        Error::Model(_)
-        | Error::Payment(_)
-        | Error::Wallet(_)
-        | Error::Storage(_)
-        | Error::Other(_) => exception(py, "SomaError", text),
+        Error::Model(Model::Storage(error)) | Error::Storage(error) => storage(py, error, text),
+        Error::Model(Model::File(File::FileExists { .. }))
+        | Error::Wallet(File::FileExists { .. }) => PyFileExistsError::new_err(text),
+        Error::Model(_) | Error::Payment(_) | Error::Wallet(_) | Error::Other(_) => {
+            exception(py, "SomaError", text)
+        }
+    }
+}
+
+/// What a store or a host of weights did not do.
+fn storage(py: Python<'_>, error: soma_storage::Error, text: String) -> PyErr {
+    use soma_storage::Error as Storage;
+    let text = match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
+    };
+    match error {
+        Storage::Url { .. }
+        | Storage::Destination { .. }
+        | Storage::PartSize { .. }
+        | Storage::Memory { .. } => PyValueError::new_err(text),
+        Storage::Connect { .. }
+        | Storage::Timeout { .. }
+        | Storage::Broken { .. }
+        | Storage::Truncated { .. } => exception(py, "TransportError", text),
+        Storage::File { source, .. } => os_error(py, &source, text),
+        Storage::Source(error) => crypto(py, error, text),
+        _ => exception(py, "SomaError", text),
     }
 }
 
@@ -117,7 +147,7 @@ fn crypto(py: Python<'_>, error: soma_crypto::Error, text: String) -> PyErr {
         | Crypto::DigestText
         | Crypto::ChunkSize { .. }
         | Crypto::RangeOverflow { .. } => PyValueError::new_err(text),
-        Crypto::OutputExists { .. } => pyo3::exceptions::PyFileExistsError::new_err(text),
+        Crypto::OutputExists { .. } => PyFileExistsError::new_err(text),
         Crypto::OutputIsDirectory { .. } => pyo3::exceptions::PyIsADirectoryError::new_err(text),
         Crypto::Open { source, .. }
         | Crypto::Read { source, .. }

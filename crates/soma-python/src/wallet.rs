@@ -136,6 +136,18 @@ impl Signer {
         }
     }
 
+    /// All keys that it has, its own first.
+    pub(crate) fn keys(&self) -> Vec<&KeyPair> {
+        match self {
+            Self::Key(key) => vec![key],
+            Self::Wallet(wallet, own) => {
+                let mut keys: Vec<_> = wallet.keystore().iter().collect();
+                keys.sort_by_key(|(address, ..)| address != own);
+                keys.into_iter().map(|(.., key)| key).collect()
+            }
+        }
+    }
+
     /// The key, if it may sign on the chain with this name.
     ///
     /// # Errors

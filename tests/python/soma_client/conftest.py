@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import network as networks  # noqa: E402
 
-from soma import Keypair, SomaClient  # noqa: E402
+from soma import Keypair, SomaClient, Wallet  # noqa: E402
 
 SOMA = 1_000_000_000
 DIM = 4
@@ -99,6 +99,14 @@ async def until(condition, seconds=60):
         await asyncio.sleep(0.02)
 
 
+def is_held(state):
+    """Whether a process is at work on a state file; asked of the system, not by locking it."""
+    state = Path(state)
+    inode = (state.parent / f".{state.name}.lock").stat().st_ino
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any(f":{inode} " in line for line in locks)
+
+
 class Cli:
     """The `soma` binary with a configuration folder of its own."""
 
@@ -130,3 +138,18 @@ def cli(tmp_path, fresh_net, monkeypatch):
     monkeypatch.setenv("SOMA_CONFIG_DIR", str(program.config))
     program("-y", "wallet", "new", "--alias", "me")
     return program
+
+
+@pytest.fixture
+async def wallet(fresh, cli):
+    """The wallet of the command line, with 2 SOMA."""
+    wallet = Wallet()
+    await fresh.request_faucet(wallet.active)
+    return wallet
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(safetensors(100_000))
+    return path

@@ -75,6 +75,7 @@ async def names(fresh, cli, served, url, tmp_path):
         "weights_file": weights_file,
         "weights_url": url,
         "served": served,
+        "host": url.removesuffix("weights.enc"),
         "encrypted_weights": encrypted_weights,
         "decryption_key": decryption_key,
         "embedding": EMBEDDING,

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import numpy
 import pytest
-from conftest import ASIDE, ASIDE_FEE, COMMIT_FEE, EMBEDDING, REVEAL_FEE, SOMA, safetensors, until
+from conftest import (
+    ASIDE,
+    ASIDE_FEE,
+    COMMIT_FEE,
+    EMBEDDING,
+    REVEAL_FEE,
+    SOMA,
+    is_held,
+    safetensors,
+    until,
+)
 from relay import Relay
 
 from soma import (
@@ -20,23 +30,7 @@ from soma import (
     RevealedModel,
     SomaClient,
     SomaError,
-    Wallet,
 )
-
-
-@pytest.fixture
-async def wallet(fresh, cli):
-    """The wallet of the command line, with 2 SOMA."""
-    wallet = Wallet()
-    await fresh.request_faucet(wallet.active)
-    return wallet
-
-
-@pytest.fixture
-def weights(tmp_path):
-    path = tmp_path / "weights.safetensors"
-    path.write_bytes(safetensors(100_000))
-    return path
 
 
 @pytest.fixture
@@ -47,14 +41,6 @@ def sealed(served):
 def status(cli, model):
     [one] = [one for one in cli("model", "status")["models"] if one["model_id"] == model]
     return one["stage"], one["next"]
-
-
-def is_held(state):
-    """Whether a process is at work on a state file; asked of the system, not by locking it."""
-    state = Path(state)
-    inode = (state.parent / f".{state.name}.lock").stat().st_ino
-    locks = Path("/proc/locks").read_text().splitlines()
-    return any(f":{inode} " in line for line in locks)
 
 
 async def test_prepared_here_finished_there(fresh, cli, wallet, weights, sealed, url):

@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use serde::Serialize;
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{Address, Commitment, ObjectId};
+use soma_rpc::{Client, ModelFilter};
 use soma_storage::{Storage, redacted};
+use tokio::task::JoinSet;
 
 pub use self::compare::compare;
 use crate::hashing::Hashing;
@@ -152,9 +153,24 @@ async fn examine(
     }
 }
 
+/// The models of the registry, or those with a status.
+///
+/// # Errors
+/// [`Error::Rpc`](crate::Error::Rpc).
+pub async fn registry(client: &Client, status: Option<ModelStatus>) -> Result<Vec<Standing>> {
+    let listed = client.models(&ModelFilter { owner: None, status }).await?;
+    let mut models = Vec::with_capacity(listed.len());
+    for summary in listed {
+        // One may have gone since the list was made.
+        models.extend(client.model(&summary.id).await?.map(Standing::from));
+    }
+    Ok(models)
+}
+
 /// Looks at all of them, several at once, and compares them with each other.
 /// Their hashes share the lanes of the processor's registers.
-/// `progress` hears of the number of models that are done.
+/// `progress` hears of the number of models that are done. Dropped before its
+/// end, it stops.
 pub async fn audit(
     storage: &Storage,
     models: Vec<Standing>,
@@ -165,13 +181,17 @@ pub async fn audit(
     let total = models.len();
     let look = Look { hashing: Some(Hashing::start()), ..options.look() };
     // Each on its own, so that one goes on while another one is opened.
-    let looks = models.into_iter().map(|standing| {
-        let (storage, options, look) = (storage.clone(), *options, look.clone());
-        tokio::spawn(async move { examine(&storage, &standing, &options, &look).await })
-    });
-    let mut looks = futures::stream::iter(looks).buffer_unordered(options.at_once.max(1));
+    let mut looks = JoinSet::new();
+    let mut waiting = models.into_iter();
     let mut models = Vec::with_capacity(total);
-    while let Some(looked) = looks.next().await {
+    loop {
+        while looks.len() < options.at_once.max(1)
+            && let Some(standing) = waiting.next()
+        {
+            let (storage, options, look) = (storage.clone(), *options, look.clone());
+            looks.spawn(async move { examine(&storage, &standing, &options, &look).await });
+        }
+        let Some(looked) = looks.join_next().await else { break };
         let mut audited = match looked {
             Ok(audited) => audited,
             // Only a panic ends one early, and that one belongs to the caller.

@@ -41,10 +41,14 @@ from ._types import Account as Account
 from ._types import Balance as Balance
 from ._types import CommittedModel as CommittedModel
 from ._types import DecryptedFile as DecryptedFile
+from ._types import DownloadedFile as DownloadedFile
 from ._types import EncryptedFile as EncryptedFile
 from ._types import EpochNumber as EpochNumber
 from ._types import FailedStatus as FailedStatus
+from ._types import ImportedModel as ImportedModel
 from ._types import PreparedModel as PreparedModel
+from ._types import PublishedModel as PublishedModel
+from ._types import RecoveredModel as RecoveredModel
 from ._types import RevealedModel as RevealedModel
 from ._types import Shape as Shape
 from ._types import TransactionEffects as TransactionEffects
@@ -54,13 +58,17 @@ __all__ = [
     "Balance",
     "CommittedModel",
     "DecryptedFile",
+    "DownloadedFile",
     "EncryptedFile",
     "EpochNumber",
     "EpochTimeout",
     "FailedStatus",
+    "ImportedModel",
     "Keypair",
     "OutcomeUnknown",
     "PreparedModel",
+    "PublishedModel",
+    "RecoveredModel",
     "Refused",
     "RevealedModel",
     "ServiceNotConfigured",

@@ -4,7 +4,7 @@ import os
 from asyncio import Future
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from types import SimpleNamespace, TracebackType
-from typing import Any, ClassVar, Final, Protocol, SupportsFloat, SupportsIndex, TypeAlias, final
+from typing import Any, ClassVar, Final, Literal, Protocol, SupportsFloat, SupportsIndex, TypeAlias, final
 
 from typing_extensions import Buffer
 
@@ -13,8 +13,12 @@ from ._types import (
     Balance,
     CommittedModel,
     DecryptedFile,
+    DownloadedFile,
     EncryptedFile,
+    ImportedModel,
     PreparedModel,
+    PublishedModel,
+    RecoveredModel,
     RevealedModel,
     Shape,
     TransactionEffects,
@@ -72,7 +76,9 @@ _Key: TypeAlias = bytes | bytearray | str
 _Embedding: TypeAlias = Iterable[SupportsFloat] | _Array | _Path
 _Reference: TypeAlias = SimpleNamespace | Mapping[str, Any] | _ObjectReference
 _Progress: TypeAlias = Callable[[int, int | None], object] | _Bar
-_State: TypeAlias = _Path | CommittedModel | PreparedModel
+_State: TypeAlias = (
+    _Path | CommittedModel | PreparedModel | PublishedModel | RecoveredModel | ImportedModel
+)
 _Signer: TypeAlias = Keypair | Wallet | Account | str
 
 __version__: Final[str]
@@ -253,9 +259,63 @@ class SomaClient:
     def get_model_manifests(
         self, model_ids_or_target: Sequence[str] | _ModelIds
     ) -> Future[list[Shape]]: ...
-    def fetch_model(self, model_id: str) -> Future[bytes]: ...
+
+    # What hosts serve.
+    def fetch_model(self, model_id: str, *, allow_private: bool = False) -> Future[bytes]: ...
+    def download_model(
+        self,
+        model_id: str,
+        output: _Path,
+        *,
+        decrypt: bool = False,
+        overwrite: bool = False,
+        allow_private: bool = False,
+        progress: _Progress | None = None,
+    ) -> Future[DownloadedFile]: ...
+    def verify_model(
+        self,
+        model_id: str,
+        *,
+        header_only: bool = False,
+        max_size: int | None = None,
+        allow_private: bool = False,
+    ) -> Future[Shape]: ...
+    def audit_models(
+        self,
+        *,
+        active_only: bool = False,
+        header_only: bool = False,
+        max_size: int | None = None,
+        parallel: int = 8,
+        allow_private: bool = False,
+        progress: _Progress | None = None,
+    ) -> Future[Shape]: ...
 
     # Models with a state file.
+    def publish(
+        self,
+        signer: _Signer,
+        weights: _Path,
+        to: str,
+        commission_rate: int = 0,
+        stake_amount: _Amount | None = None,
+        *,
+        embedding: _Embedding | None = None,
+        wait: bool = False,
+        update: str | None = None,
+        public_url: str | None = None,
+        endpoint: str | None = None,
+        region: str | None = None,
+        addressing: Literal["auto", "path", "host"] = "auto",
+        part_size: int | None = None,
+        parallel: int | None = None,
+        memory: int | None = None,
+        limit_rate: int | None = None,
+        new: bool = False,
+        random_key: bool = False,
+        verify_url: bool = False,
+        progress: _Progress | None = None,
+    ) -> Future[PublishedModel]: ...
     def prepare_model(
         self,
         weights: _Path,
@@ -298,6 +358,19 @@ class SomaClient:
         ended: Callable[[Shape], object] | None = None,
     ) -> Future[list[Shape]]: ...
     def model_status(self, state: _State | None = None) -> Future[list[Shape]]: ...
+    def recover_model(
+        self,
+        weights_url: str,
+        signer: _Signer | None = None,
+        *,
+        embedding: _Embedding | None = None,
+    ) -> Future[RecoveredModel]: ...
+    @staticmethod
+    def export_state(state: _State, output: _Path, passphrase: str) -> Future[None]: ...
+    @staticmethod
+    def import_state(
+        source: _Path, passphrase: str, *, state: _Path | None = None
+    ) -> Future[ImportedModel]: ...
 
     # Transactions.
     def submit(

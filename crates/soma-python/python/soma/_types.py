@@ -100,6 +100,60 @@ class RevealedModel(Shape):
     digest: str | None
 
 
+class DownloadedFile(Shape):
+    """The weights of a model in a file.
+
+    Attributes:
+        output: The file.
+        size: Its length in bytes.
+        commitment: Blake2b-256 of the encrypted weights, 64 hex digits.
+    """
+
+    __module__ = "soma"
+
+    output: str
+    size: int
+    commitment: str
+
+
+class RecoveredModel(Shape):
+    """A model that was found again.
+
+    Attributes:
+        model_id: The model.
+        owner: The account whose key opens its weights.
+        state: The new state file.
+        weights_url: Where the encrypted weights are.
+        waiting: What waits for its reveal: ``"registration"``, ``"update"`` or ``None``.
+        has_embedding: Whether the state has the embedding that the reveal needs.
+        findings: What is not as it should be, as :class:`Refused` has it.
+    """
+
+    __module__ = "soma"
+
+    model_id: str
+    owner: str
+    state: str
+    weights_url: str
+    waiting: str | None
+    has_embedding: bool
+    findings: list[dict[str, str]]
+
+
+class ImportedModel(Shape):
+    """A model whose state came from another machine.
+
+    Attributes:
+        model_id: The model.
+        state: The state file.
+    """
+
+    __module__ = "soma"
+
+    model_id: str
+    state: str
+
+
 class Balance(int):
     """An amount in shannons; computes and prints as the integer."""
 
@@ -132,6 +186,43 @@ class CommittedModel(str):
     digest: str
     stake_id: str | None
     state: str | None
+
+
+class PublishedModel(str):
+    """The id of a model whose weights were published.
+
+    Attributes:
+        staking_pool_id: The model's stake pool.
+        state: The state file; it holds the key.
+        weights_url: The URL of the encrypted weights in normal form.
+        weights_url_commitment: Blake2b-256 of that, 64 hex digits.
+        weights_commitment: Blake2b-256 of the encrypted weights, 64 hex digits.
+        weights_size: Their length in bytes.
+        bytes_read: Bytes that this call read from the weights; ``None`` if they were
+            up already.
+        bytes_sent: Bytes that it handed to connections, repeated ones included.
+        commit_epoch: The epoch of the commit; the reveal belongs into the next one.
+        digest: The commit's transaction; ``None`` if it is no longer to be had.
+        revealed_epoch: The epoch of the reveal; ``None`` if it was not waited for.
+        reveal_digest: The reveal's transaction, likewise.
+        findings: What the checks before the commit found, as :class:`Refused` has it.
+    """
+
+    __module__ = "soma"
+
+    staking_pool_id: str
+    state: str
+    weights_url: str
+    weights_url_commitment: str
+    weights_commitment: str
+    weights_size: int
+    bytes_read: int | None
+    bytes_sent: int | None
+    commit_epoch: int
+    digest: str | None
+    revealed_epoch: int | None
+    reveal_digest: str | None
+    findings: list[dict[str, str]]
 
 
 class Account(str):

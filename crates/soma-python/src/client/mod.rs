@@ -5,7 +5,10 @@ mod files;
 mod inquire;
 mod models;
 mod money;
+mod moved;
 mod prepared;
+mod publish;
+mod served;
 mod step;
 
 use std::sync::Arc;
@@ -36,7 +39,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// In the examples of the methods, as in the guide, ``signer`` is a key pair
 /// with two coins of 2 SOMA, ``weights_file`` a safetensors file,
 /// ``encrypted_weights`` what ``weights_url`` serves, from the folder
-/// ``served``, and the epoch is 0.
+/// ``served``; ``host`` is the URL of that folder, which takes uploads; and the
+/// epoch is 0.
 ///
 /// The node is called at the first request; the other services must answer at
 /// once. Every method that asks the network returns a future of the running

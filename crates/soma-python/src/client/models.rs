@@ -25,9 +25,6 @@ use crate::runtime;
 use crate::wallet::Signer;
 use crate::weights::Weights;
 
-/// Bytes of weights fetched in one request.
-const FETCH_STEP: u64 = 8 << 20;
-
 #[derive(serde::Serialize)]
 struct ModelManifest {
     url: String,
@@ -443,25 +440,6 @@ impl SomaClient {
             Ok(Python::attach(|py| shape(py, &manifests).map(Bound::unbind))?)
         })
     }
-
-    /// The encrypted weights of a revealed model, fetched from their URL and
-    /// verified against size and checksum.
-    ///
-    /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
-    /// >>> await client.advance_epoch()
-    /// 1
-    /// >>> await client.reveal_model(
-    /// ...     signer, model, weights_url, encrypted_weights, decryption_key, embedding
-    /// ... )
-    /// >>> await client.fetch_model(model) == encrypted_weights
-    /// True
-    fn fetch_model<'py>(&self, py: Python<'py>, model_id: Id) -> PyResult<Bound<'py, PyAny>> {
-        let services = Arc::clone(&self.services);
-        runtime::future(
-            py,
-            runtime::apart(move || async move { fetch(&services.node, &model_id.0).await }),
-        )
-    }
 }
 
 enum Submission {
@@ -558,38 +536,4 @@ fn model_status(word: &str) -> Result<ModelStatus> {
             return Err(Error::argument(text));
         }
     })
-}
-
-async fn fetch(node: &soma_rpc::Client, id: &ObjectId) -> Result<Vec<u8>> {
-    let standing = Standing::ask(node, id).await?;
-    let Some(weights) = standing.model.weights_manifest else {
-        return Err(Error::Other(format!("the weights of model {id} are not revealed")));
-    };
-    let (url, size) = (weights.manifest.url().as_url(), weights.manifest.size());
-    let storage = step::storage()?;
-    let mut bytes = Vec::new();
-    while (bytes.len() as u64) < size {
-        let at = bytes.len() as u64;
-        let part = storage.fetch_range(url, at..size.min(at + FETCH_STEP)).await?;
-        if part.is_empty() {
-            return Err(Error::Other(format!(
-                "{} ended at byte {at} of {size}",
-                soma_storage::redacted(url)
-            )));
-        }
-        bytes.extend_from_slice(&part);
-    }
-    let expected = weights.manifest.checksum();
-    let (bytes, found) = runtime::on_a_thread(move |_| {
-        let found = soma_crypto::hash(&bytes);
-        Ok((bytes, found))
-    })
-    .await?;
-    if found.as_bytes() == expected.inner() {
-        Ok(bytes)
-    } else {
-        Err(Error::Other(format!(
-            "the file at the URL hashes to {found}, the chain says {expected}"
-        )))
-    }
 }

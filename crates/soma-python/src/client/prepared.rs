@@ -488,7 +488,7 @@ pub(super) async fn commit(
 }
 
 /// A session that leaves alone what is set aside for other models.
-fn session<'a>(client: &'a Client, key: &'a KeyPair, host: Host<'a>) -> Result<Session<'a>> {
+pub(super) fn session<'a>(client: &'a Client, key: &'a KeyPair, host: Host<'a>) -> Result<Session<'a>> {
     let till = Till::of(folder()?);
     Ok(Session { client, key, host, gas: Gas::Automatic, till, timeout: WAIT_TIMEOUT })
 }
@@ -509,7 +509,7 @@ pub(super) fn now_ms() -> u64 {
 }
 
 /// The folder with the states of the default wallet.
-fn folder() -> Result<StateFolder> {
+pub(super) fn folder() -> Result<StateFolder> {
     Ok(StateFolder::new(ConfigDir::from_env()?.models()))
 }
 

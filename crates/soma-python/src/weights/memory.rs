@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// few milliseconds.
 const STEP: usize = 8 << 20;
 
+/// Bytes that are written at once.
+const PIECE: usize = 1 << 20;
+
 /// Below this a thread costs more than it saves.
 const SMALLEST_PART: usize = 1 << 20;
 
@@ -70,10 +73,11 @@ fn in_parts(cipher: &Cipher, at: u64, source: &[u8], output: &mut [u8]) -> Resul
 /// Bytes that grow where they are: Python's `BytesIO`, which gives its memory
 /// away in the end without copying it. New bytes of the full length would be
 /// filled with zeros first, with the interpreter locked all the while.
-struct Gathered(Py<PyAny>);
+pub(crate) struct Gathered(Py<PyAny>);
 
 impl Gathered {
-    fn new(py: Python<'_>) -> PyResult<Self> {
+    /// None yet.
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
         Ok(Self(py.import("io")?.getattr("BytesIO")?.call0()?.unbind()))
     }
 
@@ -81,16 +85,19 @@ impl Gathered {
         self.0.bind(bytes.py()).call_method1("write", (bytes,)).map(drop)
     }
 
-    fn finish(self, py: Python<'_>) -> Result<Bound<'_, PyBytes>> {
+    /// All of them.
+    pub(crate) fn finish(self, py: Python<'_>) -> Result<Bound<'_, PyBytes>> {
         let bytes = self.0.bind(py).call_method0("getvalue")?;
         Ok(bytes.cast_into().map_err(PyErr::from)?)
     }
 }
 
+/// In pieces, so that the interpreter is never locked for long.
 impl Write for Gathered {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        Python::attach(|py| self.push(&PyBytes::new(py, buffer)))?;
-        Ok(buffer.len())
+        let piece = &buffer[..buffer.len().min(PIECE)];
+        Python::attach(|py| self.push(&PyBytes::new(py, piece)))?;
+        Ok(piece.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

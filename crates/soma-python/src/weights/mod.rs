@@ -6,6 +6,6 @@ mod progress;
 mod source;
 
 pub(crate) use self::files::{FileJob, commitment_file, decrypt_file, encrypt_file};
-pub(crate) use self::memory::{commitment, decrypt, encrypt};
-pub(crate) use self::progress::{Progress, reporting};
+pub(crate) use self::memory::{Gathered, commitment, decrypt, encrypt};
+pub(crate) use self::progress::{Progress, reporting, transferring};
 pub(crate) use self::source::{Source, Weights};

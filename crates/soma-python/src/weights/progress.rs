@@ -1,11 +1,12 @@
 //! Callbacks that hear how far a pass has gone.
 
 use std::ops::ControlFlow;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use soma_crypto::Options;
+use tokio::sync::Notify;
 
 use crate::error::{Error, Result};
 use crate::runtime::Stop;
@@ -34,6 +35,13 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Progress {
     }
 }
 
+/// Tells a callback how far something has come.
+pub(crate) struct Teller<'a> {
+    progress: Option<&'a Progress>,
+    told: Mutex<Told>,
+    raised: Notify,
+}
+
 struct Told {
     done: u64,
     at: Instant,
@@ -51,29 +59,69 @@ pub(crate) fn reporting<T>(
     stop: &Stop,
     pass: impl FnOnce(&Options<'_>) -> Result<T>,
 ) -> Result<T> {
-    let told = Mutex::new(Told { done: 0, at: Instant::now(), ended: false, raised: None });
+    let teller = Teller::new(progress);
     let options = Options::new().with_progress(|now| {
-        if let Some(progress) = progress {
-            let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let last = now.total == Some(now.done);
-            if !told.ended && (last || told.at.elapsed() >= INTERVAL) {
-                told.ended = last;
-                let tell = Python::attach(|py| progress.tell(py, told.done, now.done, now.total));
-                told.done = now.done;
-                told.at = Instant::now();
-                if let Err(error) = tell {
-                    told.raised = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-        }
+        teller.tell(now.done, now.total)?;
         stop.flow()
     });
     let result = pass(&options);
     drop(options);
-    match told.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).raised {
-        Some(error) => Err(Error::Python(error)),
-        None => result,
+    teller.ended(result)
+}
+
+/// Awaits a transfer that reports to `progress`. What the callback raises ends it where it
+/// waits, as cancelling it would.
+///
+/// # Errors
+/// What the callback raised, else those of `transfer`.
+pub(crate) async fn transferring<'a, T>(
+    progress: Option<&'a Progress>,
+    transfer: impl AsyncFnOnce(&Teller<'a>) -> Result<T>,
+) -> Result<T> {
+    let teller = Teller::new(progress);
+    let result = tokio::select! {
+        result = transfer(&teller) => result,
+        () = teller.raised.notified() => Err(Error::Other("a callback raised".to_owned())),
+    };
+    teller.ended(result)
+}
+
+impl<'a> Teller<'a> {
+    fn new(progress: Option<&'a Progress>) -> Self {
+        let told = Told { done: 0, at: Instant::now(), ended: false, raised: None };
+        Self { progress, told: Mutex::new(told), raised: Notify::new() }
+    }
+
+    /// Tells it, unless it was told a moment ago and this is not the end. Breaks once
+    /// the callback has raised something.
+    pub(crate) fn tell(&self, done: u64, total: Option<u64>) -> ControlFlow<()> {
+        let Some(progress) = self.progress else { return ControlFlow::Continue(()) };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = total == Some(done);
+        if told.ended || !(last || told.at.elapsed() >= INTERVAL) {
+            return ControlFlow::Continue(());
+        }
+        told.ended = last;
+        let tell = Python::attach(|py| progress.tell(py, told.done, done, total));
+        told.done = told.done.max(done);
+        told.at = Instant::now();
+        match tell {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                told.ended = true;
+                told.raised = Some(error);
+                self.raised.notify_one();
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// The result, unless the callback raised something.
+    fn ended<T>(self, result: Result<T>) -> Result<T> {
+        match self.told.into_inner().unwrap_or_else(PoisonError::into_inner).raised {
+            Some(error) => Err(Error::Python(error)),
+            None => result,
+        }
     }
 }
 
@@ -90,7 +138,8 @@ impl Progress {
                 callback.setattr("total", total)?;
             }
         }
-        callback.call_method1("update", (done - before,))?;
+        // A transfer that begins anew goes back; a bar goes forward only.
+        callback.call_method1("update", (done.saturating_sub(before),))?;
         Ok(())
     }
 }

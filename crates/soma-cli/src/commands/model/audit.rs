@@ -10,7 +10,7 @@ use soma_model::audit::{self, Audit, AuditOptions, Audited};
 use soma_model::{Depth, Scope, Severity, Standing};
 use soma_proto::ObjectId;
 use soma_proto::system_state::ModelStatus;
-use soma_rpc::{Client, ModelFilter};
+use soma_rpc::Client;
 use soma_storage::{AddressPolicy, Storage};
 
 use crate::context::{Context, client};
@@ -88,12 +88,7 @@ pub(super) async fn verify(args: &VerifyArgs, context: &Context) -> Result<()> {
 pub(super) async fn audit(args: &AuditArgs, context: &Context) -> Result<()> {
     let look = Look::new(&args.look, args.parallel, context).await?;
     let status = args.active_only.then_some(ModelStatus::Active);
-    let listed = look.client.models(&ModelFilter { owner: None, status }).await?;
-    let mut models = Vec::with_capacity(listed.len());
-    for summary in listed {
-        // One may have gone since the list was made.
-        models.extend(look.client.model(&summary.id).await?.map(Standing::from));
-    }
+    let models = audit::registry(&look.client, status).await?;
     let progress = Progress::items("auditing", models.len() as u64);
     let told = |done: usize| progress.set(done as u64);
     let found = audit::audit(&look.storage, models, &look.options, told).await;

@@ -136,13 +136,8 @@ pub(super) fn export_state(args: &ExportStateArgs, context: &Context) -> Result<
 
 /// `soma model import-state`.
 pub(super) fn import_state(args: &ImportStateArgs, context: &Context) -> Result<()> {
-    /// Far more than a state with an embedding takes.
-    const LIMIT: u64 = 64 << 20;
-    let io = |source| soma_model::Error::Io { action: "read", path: args.input.clone(), source };
-    let mut bytes = Vec::new();
-    File::open(&args.input).and_then(|f| f.take(LIMIT).read_to_end(&mut bytes)).map_err(io)?;
     let passphrase = passphrase(args.passphrase_file.as_deref(), Ask::Once)?;
-    let state = transfer::import(&bytes, &passphrase)?;
+    let state = transfer::import_file(&args.input, &passphrase)?;
     let path = match &args.state {
         Some(path) => path.clone(),
         None => prepared::folder(context)?.path_of(&state.model_id),
