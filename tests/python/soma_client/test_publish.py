@@ -37,7 +37,7 @@ async def test_from_a_file_to_an_active_model(fresh, cli, wallet, weights, host,
         verify_url=True,
         progress=lambda *state: seen.append(state),
     )
-    await until(lambda: [path for path in states(cli) if '"committed"' in status_text(cli)])
+    await until(lambda: [one["stage"] for one in cli("model", "status")["models"]] == ["committed"])
     await fresh.advance_epoch()
     model = await publishing
     size = weights.stat().st_size
@@ -53,10 +53,6 @@ async def test_from_a_file_to_an_active_model(fresh, cli, wallet, weights, host,
     [manifest] = await fresh.get_model_manifests([model])
     assert SomaClient.decrypt_weights(sealed, manifest.decryption_key) == weights.read_bytes()
     assert await fresh.get_balance(wallet.active) == SOMA - COMMIT_FEE - ASIDE_FEE - REVEAL_FEE
-
-
-def status_text(cli):
-    return " ".join(f'"{one["stage"]}"' for one in cli("model", "status")["models"])
 
 
 async def test_new_weights_of_a_model(fresh, cli, wallet, weights, host):
