@@ -72,12 +72,12 @@ impl SomaClient {
                     Some(signer) => signer,
                     None => Signer::of_default_wallet(None)?,
                 };
-                let storage = step::storage()?;
+                let (storage, folder) = (step::storage()?, prepared::folder()?);
                 let recovery = Recovery {
                     client: &services.node,
                     storage: &storage,
                     keys: signer.keys(),
-                    folder: &prepared::folder()?,
+                    folder: &folder,
                     embedding: embedding.map(|embedding| embedding.0),
                 };
                 let found = recovery.run(&weights_url.0).await?;

@@ -77,7 +77,6 @@ impl SomaClient {
                         parallel = None, memory = None, limit_rate = None, new = false,
                         random_key = false, verify_url = false, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "all but three have defaults")]
-    #[expect(clippy::fn_params_excessive_bools, reason = "they are named where it is called")]
     fn publish<'py>(
         &self,
         py: Python<'py>,
