@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ci::{cargo, root, show, soma_binary, target_dir};
-use crate::python::{PUBLISHED, environment, requirements};
+use crate::ci::{cargo, root, show, target_dir};
+use crate::python::{PUBLISHED, environment, pytest, requirements};
 use crate::venv;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -109,12 +109,7 @@ impl Installed {
     }
 
     fn pytest(&self, suites: &str, variables: &[(&str, &str)]) -> Outcome {
-        let mut pytest = self.command(&["-m", "pytest", "-q", "-p", "no:cacheprovider", suites]);
-        pytest
-            .env("SOMA_BIN", program("soma"))
-            .env("SOMA_BUILDER", program("builder"))
-            .envs(variables.iter().copied());
-        show(&mut pytest)
+        show(pytest(&self.python, suites)?.envs(variables.iter().copied()))
     }
 
     /// Subclasses of `int` that carry attributes are what no decorator that we could

@@ -2,7 +2,10 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
 
 use crate::ci::{cargo, command, root, show, soma_binary, target_dir};
 use crate::venv;
@@ -20,15 +23,7 @@ pub(crate) fn published_client() -> Outcome {
         println!("\n-- soma-sdk {release}");
         let python =
             environment(&format!("soma-sdk-{release}"), &[&format!("soma-sdk=={release}")])?;
-        let mut pytest = command(
-            python.to_str().ok_or("the target folder's name is not text")?,
-            &["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python/published_client"],
-        );
-        pytest
-            .env("SOMA_BIN", program("soma"))
-            .env("SOMA_BUILDER", program("builder"))
-            .env("PYTHONDONTWRITEBYTECODE", "1");
-        if let Err(error) = show(&mut pytest) {
+        if let Err(error) = show(&mut pytest(&python, "tests/python/published_client")?) {
             println!("{error}");
             failed.push(*release);
         }
@@ -43,12 +38,20 @@ const MOTO: &str = "moto[s3,server]==5.2.5";
 pub(crate) fn stores() -> Outcome {
     programs()?;
     let python = environment("stores", &[MOTO])?;
-    let mut pytest = command(
-        python.to_str().ok_or("the target folder's name is not text")?,
-        &["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python/stores"],
-    );
-    pytest.env("SOMA_BIN", program("soma")).env("PYTHONDONTWRITEBYTECODE", "1");
-    show(&mut pytest)
+    show(&mut pytest(&python, "tests/python/stores")?)
+}
+
+/// Runs a folder of suites, as many tests at once as there are processors.
+pub(crate) fn pytest(python: &Path, suites: &str) -> Result<Command, Box<dyn Error>> {
+    let python = python.to_str().ok_or("the target folder's name is not text")?;
+    let at_once = thread::available_parallelism().map_or(1, NonZeroUsize::get).to_string();
+    let mut pytest = command(python, &["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+    pytest
+        .args(["--numprocesses", &at_once, suites])
+        .env("SOMA_BIN", soma_binary())
+        .env("SOMA_BUILDER", target_dir().join("debug").join("builder"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(pytest)
 }
 
 /// A virtual environment with the packages of `tests/python/requirements.txt` and

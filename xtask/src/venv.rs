@@ -13,7 +13,7 @@ use crate::ci::{show, target_dir};
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Fills the environments.
-const PIP: &str = "pip==25.3";
+const PIP: &str = "pip==26.3";
 
 /// Succeeds in an environment that has the packages at these versions.
 const HAS_PINS: &str = "

@@ -101,9 +101,9 @@ async def until(condition, seconds=60):
 
 def is_held(state):
     """Whether a process is at work on a state file; asked of the system, not by locking it."""
-    state = Path(state)
+    state = pathlib.Path(state)
     inode = (state.parent / f".{state.name}.lock").stat().st_ino
-    locks = Path("/proc/locks").read_text().splitlines()
+    locks = pathlib.Path("/proc/locks").read_text().splitlines()
     return any(f":{inode} " in line for line in locks)
 
 

@@ -54,6 +54,9 @@ class Relay:
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            # The test is over.
+            pass
         finally:
             for way in ways:
                 way.cancel()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import EMBEDDING, is_held, until
 
-from soma import ImportedModel, Keypair, RecoveredModel, SomaClient, SomaError, TransportError
+from soma import ImportedModel, Keypair, RecoveredModel, SomaClient, SomaError
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -22,7 +22,7 @@ async def model(fresh, cli, wallet, weights, url):
 
 async def test_a_lost_state_is_found_again(fresh, cli, wallet, model):
     state = Path(model.state)
-    with pytest.raises(SomaError):
+    with pytest.raises(FileExistsError):
         # There is nothing to recover.
         await fresh.recover_model(model.weights_url, embedding=EMBEDDING)
     state.unlink()
@@ -30,8 +30,6 @@ async def test_a_lost_state_is_found_again(fresh, cli, wallet, model):
         await fresh.recover_model(model.weights_url, Keypair.generate())
     with pytest.raises(SomaError, match="64 hex digits"):
         await fresh.recover_model(model.weights_url + ".enc")
-    with pytest.raises(TransportError):
-        await fresh.recover_model("http://127.0.0.1:9/" + "ab" * 32)
     assert not state.exists()
     found = await fresh.recover_model(model.weights_url, embedding=EMBEDDING)
     assert isinstance(found, RecoveredModel)

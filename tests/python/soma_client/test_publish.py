@@ -25,29 +25,25 @@ def states(cli):
 
 
 async def test_from_a_file_to_an_active_model(fresh, cli, wallet, weights, host, served):
-    seen = []
-    publishing = fresh.publish(
-        wallet,
-        weights,
-        host,
-        250,
-        1.0,
-        embedding=EMBEDDING,
-        wait=True,
-        verify_url=True,
-        progress=lambda *state: seen.append(state),
+    seen, terms = [], {"embedding": EMBEDDING, "verify_url": True}
+    model = await fresh.publish(
+        wallet, weights, host, 250, 1.0, progress=lambda *state: seen.append(state), **terms
     )
-    await until(lambda: [one["stage"] for one in cli("model", "status")["models"]] == ["committed"])
-    await fresh.advance_epoch()
-    model = await publishing
     size = weights.stat().st_size
     assert isinstance(model, PublishedModel) and seen[-1] == (size, size)
     assert (model.weights_size, model.bytes_read, model.commit_epoch) == (size, size, 0)
-    assert (model.revealed_epoch, model.findings) == (1, [])
+    assert (model.revealed_epoch, model.reveal_digest) == (None, None)
+    assert all(finding["severity"] != "error" for finding in model.findings)
     assert model.weights_url.startswith(host)
     assert [Path(model.state)] == states(cli)
     sealed = served / model.weights_url.removeprefix(host)
     assert SomaClient.commitment(sealed) == model.weights_commitment
+    await fresh.advance_epoch()
+    # The same call goes on with what is left to do.
+    again = await fresh.publish(wallet, weights, host, 250, 1.0, wait=True, **terms)
+    assert (again, again.bytes_read, again.digest) == (model, None, model.digest)
+    assert again.revealed_epoch == 1
+    assert (await fresh.get_transaction(again.reveal_digest)).status == "Success"
     info = await fresh.get_model(model)
     assert (info.status, info.weights_url) == ("Active", model.weights_url)
     [manifest] = await fresh.get_model_manifests([model])

@@ -138,7 +138,7 @@ class Host:
         try:
             while request := await reader.readuntil(b"\r\n\r\n"):
                 await self.answer(request.decode().lower(), reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self.open.discard(connection)

@@ -47,8 +47,8 @@ impl SomaClient {
     /// found is written to a new state file in the wallet's folder.
     ///
     /// Gives a :class:`RecoveredModel`, with which :meth:`reveal_when_open` goes on.
-    /// Raises SomaError if nothing is found or there is a state file already,
-    /// TransportError if host or node do not answer.
+    /// Raises SomaError if nothing is found, FileExistsError if there is a state file
+    /// already, TransportError if host or node do not answer.
     ///
     /// >>> import os
     /// >>> model = await client.publish(signer, weights_file, host, embedding=embedding)

@@ -132,10 +132,7 @@ impl SomaClient {
             progress,
         };
         let services = Arc::clone(&self.services);
-        runtime::future(
-            py,
-            runtime::apart(move || async move { job.run(&services.node).await }),
-        )
+        runtime::future(py, runtime::apart(move || async move { job.run(&services.node).await }))
     }
 }
 
@@ -217,9 +214,7 @@ impl Job {
     ) -> Result<(StateFile, RevealOf)> {
         let folder = prepared::folder()?;
         let (file, of) = match self.update {
-            Some(model) => {
-                (publication.open_update(&folder, model, self.begun)?, RevealOf::Update)
-            }
+            Some(model) => (publication.open_update(&folder, model, self.begun)?, RevealOf::Update),
             None => (publication.open(&folder, self.begun)?, RevealOf::Registration),
         };
         let mut tried = Tried { publication, of, file: Some(file) };
