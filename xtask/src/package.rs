@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ci::{cargo, root, show, target_dir};
+use crate::ci::{programs, root, show, target_dir};
 use crate::python::{PUBLISHED, environment, pytest, requirements};
 use crate::venv;
 

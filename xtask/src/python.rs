@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use crate::ci::{cargo, command, root, show, soma_binary, target_dir};
+use crate::ci::{command, program, programs, root, show};
 use crate::venv;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -48,8 +48,8 @@ pub(crate) fn pytest(python: &Path, suites: &str) -> Result<Command, Box<dyn Err
     let mut pytest = command(python, &["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
     pytest
         .args(["--numprocesses", &at_once, suites])
-        .env("SOMA_BIN", soma_binary())
-        .env("SOMA_BUILDER", target_dir().join("debug").join("builder"))
+        .env("SOMA_BIN", program("soma"))
+        .env("SOMA_BUILDER", program("builder"))
         .env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(pytest)
 }
