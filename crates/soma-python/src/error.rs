@@ -103,7 +103,6 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
             Model::Embedding { .. }
             | Model::KeyText { .. }
             | Model::NotSafetensors { .. }
-            | Model::ObjectName { .. }
             | Model::Passphrase { .. },
         ) => PyValueError::new_err(text),
         Error::Model(Model::Io { source, .. }) => os_error(py, &source, text),

@@ -488,7 +488,11 @@ pub(super) async fn commit(
 }
 
 /// A session that leaves alone what is set aside for other models.
-pub(super) fn session<'a>(client: &'a Client, key: &'a KeyPair, host: Host<'a>) -> Result<Session<'a>> {
+pub(super) fn session<'a>(
+    client: &'a Client,
+    key: &'a KeyPair,
+    host: Host<'a>,
+) -> Result<Session<'a>> {
     let till = Till::of(folder()?);
     Ok(Session { client, key, host, gas: Gas::Automatic, till, timeout: WAIT_TIMEOUT })
 }
