@@ -24,14 +24,14 @@ async def test_a_lost_state_is_found_again(fresh, cli, wallet, model):
     state = Path(model.state)
     with pytest.raises(FileExistsError):
         # There is nothing to recover.
-        await fresh.recover_model(model.weights_url, embedding=EMBEDDING)
+        await fresh.recover_model(model.weights_url)
     state.unlink()
     with pytest.raises(SomaError, match="none of the 1 keys"):
         await fresh.recover_model(model.weights_url, Keypair.generate())
     with pytest.raises(SomaError, match="64 hex digits"):
         await fresh.recover_model(model.weights_url + ".enc")
     assert not state.exists()
-    found = await fresh.recover_model(model.weights_url, embedding=EMBEDDING)
+    found = await fresh.recover_model(model.weights_url)
     assert isinstance(found, RecoveredModel)
     assert (found.model_id, found.owner, found.state) == (model, wallet.active, model.state)
     assert (found.waiting, found.has_embedding) == ("registration", True)
@@ -40,11 +40,16 @@ async def test_a_lost_state_is_found_again(fresh, cli, wallet, model):
     assert (await fresh.get_model(model)).status == "Active"
 
 
-async def test_what_is_missing_is_said(fresh, wallet, model):
+async def test_what_is_missing_is_said(fresh, wallet, model, served):
     Path(model.state).unlink()
+    # The state beside the object is lost as well, and the embedding with it.
+    (served / (model.weights_url.rpartition("/")[2] + ".state")).unlink()
     found = await fresh.recover_model(model.weights_url, wallet)
     assert not found.has_embedding
     assert [finding["check"] for finding in found.findings] == ["embedding"]
+    Path(found.state).unlink()
+    found = await fresh.recover_model(model.weights_url, wallet, embedding=EMBEDDING)
+    assert (found.has_embedding, found.findings) == (True, [])
 
 
 async def test_exported_here_imported_there(fresh, cli, model, tmp_path):

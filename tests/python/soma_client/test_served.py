@@ -168,7 +168,7 @@ class Host:
 
 async def test_a_cancelled_download_goes_on(fresh, plain, tmp_path):
     sealed, key = SomaClient.encrypt_weights(plain)
-    async with Host(sealed, until=3 * MIB) as host:
+    async with Host(sealed, until=5 * MIB) as host:
         model = await register(fresh, host.url, sealed, key)
         part = tmp_path / ".copy.part"
         downloading = fresh.download_model(model, tmp_path / "copy")
