@@ -1,5 +1,6 @@
 //! Looking at the encrypted weights where others will fetch them.
 
+use std::io::Read as _;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -164,7 +165,9 @@ impl Look {
     async fn hash(&self, storage: &Storage, url: &Url, size: u64) -> Result<Commitment, Error> {
         let parts = (0..size.div_ceil(PART)).map(|part| {
             let start = part * PART;
-            storage.fetch_range(url, start..size.min(start + PART))
+            let fetch = storage.fetch_range(url, start..size.min(start + PART));
+            // All that are fetched meanwhile share the line.
+            self.wait(url, PART * PARTS_AHEAD as u64, fetch)
         });
         let mut parts = futures::stream::iter(parts).buffered(PARTS_AHEAD);
         let mut hasher = Blake2b256::new();
@@ -187,7 +190,7 @@ impl Look {
     ) -> Result<Result<safetensors::Header, safetensors::HeaderError>, Error> {
         let key = Key::from_bytes(*key.as_bytes());
         let first = storage.fetch_range(url, 0..size.min(FIRST_LOOK));
-        let mut start = self.wait(url, FIRST_LOOK, first).await?.to_vec();
+        let start = self.wait(url, FIRST_LOOK, first).await?;
         let wanted = header_end(&start, &key).filter(|end| {
             // A length that cannot be is left to the parser to complain about.
             *end <= size && *end <= LENGTH_FIELD + safetensors::LONGEST_HEADER
@@ -199,8 +202,8 @@ impl Look {
         // Nobody closes it, and without it there would only be more memory in use.
         let _room = ROOM_FOR_HEADERS.acquire_many(mebibytes).await;
         let rest = storage.fetch_range(url, start.len() as u64..end);
-        start.extend(self.wait(url, end, rest).await?);
-        Ok(safetensors::inspect_sealed(&start[..], size, &key))
+        let rest = self.wait(url, end, rest).await?;
+        Ok(safetensors::inspect_sealed((&start[..]).chain(&rest[..]), size, &key))
     }
 }
 
@@ -270,53 +273,80 @@ fn tame(text: &str) -> String {
 mod tests {
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::net::TcpListener;
+    use std::sync::{Arc, Mutex};
 
     use soma_storage::AddressPolicy;
 
     use super::*;
 
+    /// A file whose own deadline would be a day away.
+    const SIZE: u64 = 1 << 40;
+    const RATE: NonZeroU64 = NonZeroU64::new(16 << 20).unwrap();
+
     /// A host that says what a validator wants to hear and then sends a byte now
-    /// and then.
-    #[test]
-    fn a_look_ends_although_something_moves() {
+    /// and then; and the ranges that it was asked for.
+    fn dripping_host() -> (Url, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/w", listener.local_addr().unwrap()).parse().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&asked);
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
+                let heard = Arc::clone(&heard);
                 std::thread::spawn(move || {
                     let lines = BufReader::new(stream.try_clone().unwrap()).lines();
                     let request = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
                     let request: Vec<_> = request.map(|line| line.to_lowercase()).collect();
-                    let first_byte = request.iter().any(|line| line == "range: bytes=0-0");
-                    let (last, length) = if first_byte { (0, 1) } else { (65_535, 65_536) };
-                    let answer = match request.first().is_some_and(|line| line.starts_with("head"))
-                    {
-                        true => "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n".to_owned(),
-                        false => format!(
-                            "HTTP/1.1 206 Partial Content\r\nContent-Length: {length}\r\n\
-                             Content-Range: bytes 0-{last}/1000000\r\nConnection: close\r\n\r\n"
-                        ),
+                    let range = request.iter().find_map(|line| line.strip_prefix("range: bytes="));
+                    let answer = match range {
+                        Some(range) => {
+                            heard.lock().unwrap().push(range.to_owned());
+                            let (first, last) = range.split_once('-').unwrap();
+                            let [first, last]: [u64; 2] = [first, last].map(|n| n.parse().unwrap());
+                            format!(
+                                "206 Partial Content\r\nContent-Length: {}\r\n\
+                                 Content-Range: bytes {range}/{SIZE}",
+                                last - first + 1
+                            )
+                        }
+                        None => format!("200 OK\r\nContent-Length: {SIZE}"),
                     };
+                    let answer = format!("HTTP/1.1 {answer}\r\nConnection: close\r\n\r\n");
                     let mut sent = stream.write_all(answer.as_bytes());
-                    while sent.is_ok() {
+                    while sent.is_ok() && range.is_some() {
                         std::thread::sleep(Duration::from_millis(20));
                         sent = stream.write_all(b"x");
                     }
                 });
             }
         });
+        (url, asked)
+    }
+
+    /// What a look says, and the last range that it asked for.
+    fn look(key: Option<&DecryptionKey>, depth: Depth) -> (Vec<String>, String) {
+        let (url, asked) = dripping_host();
         let storage = Storage::new(AddressPolicy::Any).unwrap();
-        let patience = Some((Duration::from_secs(2), NonZeroU64::MAX));
-        let look = Look { patience, hashing: None };
-        let weights = Measured { commitment: Commitment::ZERO, size: 1_000_000 };
-        let key = DecryptionKey::new([7; 32]);
+        let look = Look { patience: Some((Duration::from_secs(4), RATE)), hashing: None };
+        let weights = Measured { commitment: Commitment::ZERO, size: SIZE };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let report = runtime.block_on(async {
-            let look = look.check(&storage, &url, &weights, Some(&key), Depth::Header);
-            tokio::time::timeout(Duration::from_secs(60), look).await.unwrap()
+            let look = look.check(&storage, &url, &weights, key, depth);
+            tokio::time::timeout(Duration::from_secs(120), look).await.unwrap()
         });
-        let messages: Vec<_> = report.errors().map(|finding| &finding.message).collect();
-        assert!(messages.iter().all(|text| text.contains("too little came")), "{messages:?}");
-        assert_eq!(messages.len(), 1);
+        let asked = asked.lock().unwrap().last().cloned().unwrap_or_default();
+        (report.errors().map(|finding| finding.message.clone()).collect(), asked)
+    }
+
+    #[test]
+    fn a_look_ends_although_something_moves() {
+        let header = look(Some(&DecryptionKey::new([7; 32])), Depth::Header);
+        assert_eq!(header.1, "0-65535");
+        let everything = look(None, Depth::Everything);
+        assert!(everything.1.ends_with("4194303") || everything.1.ends_with("16777215"));
+        for (messages, _) in [header, everything] {
+            assert!(messages.iter().all(|text| text.contains("too little came")), "{messages:?}");
+            assert_eq!(messages.len(), 1);
+        }
     }
 }

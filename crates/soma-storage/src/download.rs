@@ -149,6 +149,7 @@ impl Storage {
             part.flush()?;
             match result {
                 Ok(Filled::Appended) => {}
+                Ok(Filled::FromStart) => restarted = true,
                 Ok(Filled::Restart) => {
                     part.restart()?;
                     // A host that refuses this part again and again gets no third chance.
@@ -161,12 +162,15 @@ impl Storage {
                     }
                     restarted = true;
                 }
-                Err(error @ Error::WrongLength { .. }) => {
+                Err(error @ Error::WrongLength { .. }) if before == 0 || part.length == 0 => {
                     part.discard()?;
                     return Err(error);
                 }
                 Err(error) => {
-                    failed = if part.length > before { 1 } else { failed + 1 };
+                    // What drips is no progress, however often it is asked for.
+                    let enough = if matches!(error, Error::Timeout { .. }) { PIECE } else { 1 };
+                    let came = part.length.saturating_sub(before);
+                    failed = if came >= enough { 1 } else { failed + 1 };
                     match self.retry().pause(failed, &error, 0.5) {
                         Some(pause) => tokio::time::sleep(pause).await,
                         None => return Err(error),
@@ -221,6 +225,7 @@ impl Storage {
         }
         let response = success("GET", url, response).await?;
         let wrong_length = |found| Error::WrongLength { url: redacted(url), expected: size, found };
+        let mut from_start = false;
         match (response.status(), ContentRange::of(response.headers())) {
             (StatusCode::PARTIAL_CONTENT, Some(range)) if range.start == part.length => {
                 if let Some(total) = range.total.filter(|total| *total != size) {
@@ -235,6 +240,7 @@ impl Storage {
                     return Err(wrong_length(found));
                 }
                 // The host ignores ranges and sends everything.
+                from_start = true;
                 part.restart()?;
             }
         }
@@ -254,7 +260,7 @@ impl Storage {
                 found: part.length,
             });
         }
-        Ok(Filled::Appended)
+        Ok(if from_start { Filled::FromStart } else { Filled::Appended })
     }
 }
 
@@ -272,6 +278,8 @@ async fn on_its_own<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
 
 enum Filled {
     Appended,
+    /// All of it came, from the first byte on.
+    FromStart,
     /// The part does not fit what the host has: begin again.
     Restart,
 }

@@ -166,7 +166,8 @@ impl Storage {
             None => return Err(no_ranges("206 without Content-Range".to_owned())),
         }
         let expected = range.end - range.start;
-        let mut bytes = Vec::new();
+        // Of this length and no more: a vector that grows may take twice as much.
+        let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
         let mut body = self.body("GET", url, response, 0);
         while let Some(chunk) = body.next().await? {
             if bytes.len() as u64 + chunk.len() as u64 > expected {

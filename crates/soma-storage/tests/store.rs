@@ -18,6 +18,13 @@ fn expected(file: &[u8]) -> Expected {
     Expected { size: file.len() as u64, digest: hash(file) }
 }
 
+/// The beginning of a good answer.
+fn cut_short(request: &Request, file: &[u8], bytes: usize) -> Reply {
+    let mut reply = Reply { end: End::Reset, ..serve(request, file) };
+    reply.bytes.truncate(bytes);
+    reply
+}
+
 /// A directory and a place in it.
 fn place() -> (TempDir, PathBuf) {
     let directory = TempDir::new().unwrap();
@@ -452,6 +459,68 @@ async fn a_host_that_drips_is_given_up() {
     for error in tokio::time::timeout(Duration::from_secs(60), both).await.unwrap() {
         assert!(matches!(error, Error::Timeout { .. }), "{error}");
     }
+}
+
+/// A few bytes more with each try are no reason to go on for ever.
+#[tokio::test]
+async fn a_host_that_drips_wherever_it_is_asked_to_go_on_is_given_up() {
+    const LENGTH: usize = 1_000_000;
+    let server = Server::start(|_, request| {
+        let first = request.range().map_or(0, |(first, _)| first);
+        let range = format!("bytes {first}-{}/{LENGTH}", LENGTH - 1);
+        let length = (LENGTH - first).to_string();
+        let headers = [("content-range", &range[..]), ("content-length", &length)];
+        let status = if first == 0 { "200 OK" } else { "206 Partial Content" };
+        Reply { end: End::Drip, ..raw(status, &headers[usize::from(first == 0)..], b"") }
+    })
+    .await;
+    let storage = storage().with_retry(at_once(3)).with_stall_timeout(Duration::from_millis(300));
+    let (_directory, dest) = place();
+    let wanted = expected(&painted(LENGTH));
+    let download = storage.download(&server.url, &dest, &wanted, |_| {});
+    let error = tokio::time::timeout(Duration::from_secs(60), download).await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Timeout { .. }), "{error}");
+    assert_eq!(server.requests().len(), 3);
+}
+
+/// What was fetched before is worth more than an answer that is something else.
+#[tokio::test]
+async fn another_answer_costs_nothing_of_what_has_come() {
+    let file = painted(3_000_000);
+    let body = file.clone();
+    let server = Server::start(move |n, request| match n {
+        0 => cut_short(request, &body, 2_000_000),
+        1 => reply("200 OK", &[], b"<html>Sign in to this network</html>"),
+        _ => serve(request, &body),
+    })
+    .await;
+    let storage = storage().with_retry(at_once(2));
+    let (_directory, dest) = place();
+    let wanted = expected(&file);
+    let download = || storage.download(&server.url, &dest, &wanted, |_| {});
+    let error = download().await.unwrap_err();
+    assert!(matches!(error, Error::WrongLength { found: 36, .. }), "{error}");
+    let downloaded = download().await.unwrap();
+    assert!(downloaded.resumed_at > 0, "{downloaded:?}");
+    assert_eq!(std::fs::read(&dest).unwrap(), file);
+}
+
+/// A host without ranges sends everything, and then everything is new.
+#[tokio::test]
+async fn a_host_without_ranges_resumes_nothing() {
+    let file = painted(3_000_000);
+    let body = file.clone();
+    let server = Server::start(move |n, request| match n {
+        0 => cut_short(request, &body, 2_000_000),
+        _ => reply("200 OK", &[], &body),
+    })
+    .await;
+    let (_directory, dest) = place();
+    storage().download(&server.url, &dest, &expected(&file), |_| {}).await.unwrap_err();
+    let downloaded =
+        storage().download(&server.url, &dest, &expected(&file), |_| {}).await.unwrap();
+    assert_eq!((downloaded.resumed_at, server.requests().len()), (0, 2));
+    assert_eq!(std::fs::read(&dest).unwrap(), file);
 }
 
 #[tokio::test]

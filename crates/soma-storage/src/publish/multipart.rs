@@ -187,7 +187,9 @@ impl Run<'_> {
         let unknown = match error {
             Error::Status { status: 404, .. } => true,
             // Parts that the store no longer has, or never had as it said.
-            Error::Status { status: 400, body, .. } => body.contains("InvalidPart"),
+            Error::Status { status: 400, body, .. } => {
+                body.contains("InvalidPart") || body.contains("InvalidBlockList")
+            }
             Error::File { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             _ => false,
         };
