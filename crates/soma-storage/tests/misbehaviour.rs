@@ -90,6 +90,8 @@ struct World {
     folder: TempDir,
     sealed: Vec<u8>,
     saved: Arc<Mutex<Option<Record>>>,
+    /// How long it takes to save a record.
+    slowness: Duration,
     name: ObjectName,
 }
 
@@ -114,7 +116,15 @@ impl World {
         })
         .await;
         let name = ObjectName::random().unwrap();
-        Self { server, objects, folder, sealed, saved: Arc::default(), name }
+        Self {
+            server,
+            objects,
+            folder,
+            sealed,
+            saved: Arc::default(),
+            slowness: Duration::ZERO,
+            name,
+        }
     }
 
     fn store(&self, destination: &str) -> Store {
@@ -138,7 +148,9 @@ impl World {
         let options = UploadOptions { part_size: Some(5 << 20), ..UploadOptions::DEFAULT };
         let record = self.saved.lock().unwrap().clone();
         let saved = Arc::clone(&self.saved);
+        let slowness = self.slowness;
         let journal = Box::new(move |record: &Record| {
+            std::thread::sleep(slowness);
             *saved.lock().unwrap() = Some(record.clone());
             Ok(())
         });
@@ -390,7 +402,7 @@ async fn what_a_single_put_has_sent_is_known_to_the_next_run() {
 }
 
 /// A part that is on its way is on record already, at every moment.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_sent_before_its_hash_is_on_record() {
     for destination in [IN_PARTS, AS_A_WHOLE] {
         let saved: Arc<Mutex<Option<Record>>> = Arc::default();
@@ -411,7 +423,10 @@ async fn nothing_is_sent_before_its_hash_is_on_record() {
             shared.lock().unwrap().answer(request)
         })
         .await;
-        let world = World { server, objects, saved, ..World::new(Arc::new(|_, _| None)).await };
+        // Longer than a part takes that does not wait for it.
+        let slowness = Duration::from_millis(300);
+        let world = World::new(Arc::new(|_, _| None)).await;
+        let world = World { server, objects, saved, slowness, ..world };
         let done = world.upload(destination).await.unwrap();
         world.assert_arrived(&done);
         assert_eq!(unknown.load(Ordering::Relaxed), 0, "{destination}");
