@@ -50,20 +50,22 @@ fn places(messages: &[Message]) -> Vec<(When, Cut)> {
     early.into_iter().chain(messages.iter().enumerate().flat_map(of)).collect()
 }
 
-/// A fault for every place: each kind at each time at least once, the quick one else.
+/// All connections break at every place; the faults that take their time come at the
+/// first places of each kind.
 fn faults(places: &[(When, Cut)]) -> Vec<(When, Cut, Fault)> {
     let mut seen = BTreeMap::new();
     let of = |(when, cut): &(When, Cut)| {
         let count: &mut usize = seen.entry(*when).or_default();
         *count += 1;
-        let fault = match *count {
-            1 => Fault::Kill,
-            2 => Fault::Off,
-            _ => Fault::Break,
+        let slow = match *count {
+            1 => Some(Fault::Kill),
+            2 => Some(Fault::Off),
+            _ => None,
         };
-        (*when, *cut, fault)
+        let faults = [Some(Fault::Break), slow].into_iter().flatten();
+        faults.map(|fault| (*when, *cut, fault)).collect::<Vec<_>>()
     };
-    places.iter().map(of).collect()
+    places.iter().flat_map(of).collect()
 }
 
 fn look(model: &Model) -> Look {
