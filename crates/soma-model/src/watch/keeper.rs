@@ -650,7 +650,7 @@ fn is_final(error: &Error, view: &View, failures: u32) -> bool {
         Error::Refused(_) if view.window.is_none() => true,
         error if may_pass(error) => false,
         // The node may be behind, a coin still locked, the file in use for a moment.
-        Error::Rpc(_) | Error::File(_) => failures >= TRIES,
+        Error::Rpc(_) | Error::File(_) | Error::Stage { .. } => failures >= TRIES,
         _ => true,
     }
 }
