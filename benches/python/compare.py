@@ -25,7 +25,8 @@ CONTESTANTS = ("soma", "soma_sdk")
 TIMES_FASTER = 3.0
 SHARE_OF_MEMORY = 2 / 3
 FILE_MEMORY_MIB = 200
-# The other coroutine ticks in this share of all stretches of so many seconds.
+# Of the stretches of so many seconds in which the other coroutine would tick if it were
+# alone, it ticks in this share.
 TICK_SECONDS = 0.01
 SHARE_OF_TICKS = 0.98
 IMPORT_MS = 50.0
@@ -58,37 +59,46 @@ def in_memory(module, mib):
     }
 
 
+async def ticking(work):
+    """Awaits work beside a coroutine that ticks; how often that had its turn."""
+    ticks, done = [], False
+
+    async def tick():
+        while not done:
+            ticks.append(time.perf_counter())
+            # Towards the next full stretch, so that being late does not add up.
+            late = (ticks[-1] - ticks[0]) % TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS - late)
+
+    beside = asyncio.create_task(tick())
+    await asyncio.sleep(0)
+    begin = time.perf_counter()
+    result = await work
+    end = time.perf_counter()
+    done = True
+    await beside
+    within = [at for at in ticks if begin <= at <= end]
+    moments = [begin, *within, end]
+    stretches = {int((at - ticks[0]) / TICK_SECONDS + 0.01) for at in within}
+    return result, {
+        "seconds": end - begin,
+        "share_of_ticks": len(stretches) / max(1, int((end - begin) / TICK_SECONDS)),
+        "longest_gap_ms": 1e3 * max(b - a for a, b in zip(moments, moments[1:])),
+    }
+
+
 def file(source, output):
-    """Encrypts a file while another coroutine ticks."""
+    """Encrypts a file while another coroutine ticks, after it has ticked alone."""
     from soma import SomaClient
 
     async def run():
-        ticks, done = [], False
+        _, alone = await ticking(asyncio.sleep(2))
 
-        async def tick():
-            while not done:
-                ticks.append(time.perf_counter())
-                # Towards the next full stretch, so that being late does not add up.
-                late = (ticks[-1] - ticks[0]) % TICK_SECONDS
-                await asyncio.sleep(TICK_SECONDS - late)
+        async def encrypt():
+            return await SomaClient.encrypt_file(source, output, progress=lambda *_: None)
 
-        ticking = asyncio.create_task(tick())
-        await asyncio.sleep(0)
-        begin = time.perf_counter()
-        sealed = await SomaClient.encrypt_file(source, output, progress=lambda *_: None)
-        end = time.perf_counter()
-        done = True
-        await ticking
-        within = [at for at in ticks if begin <= at <= end]
-        moments = [begin, *within, end]
-        stretches = {int((at - ticks[0]) / TICK_SECONDS + 0.01) for at in within}
-        return {
-            "seconds": end - begin,
-            "size": sealed.size,
-            "peak_mib": peak_mib(),
-            "share_of_ticks": len(stretches) / max(1, int((end - begin) / TICK_SECONDS)),
-            "longest_gap_ms": 1e3 * max(b - a for a, b in zip(moments, moments[1:])),
-        }
+        sealed, beside = await ticking(encrypt())
+        return beside | {"alone": alone, "size": sealed.size, "peak_mib": peak_mib()}
 
     return asyncio.run(run())
 
@@ -145,14 +155,17 @@ def large_file(gib, folder):
             holes.truncate(gib << 30)
         found = measured("file", source, output)
         assert found["size"] == output.stat().st_size == gib << 30
+    alone = found["alone"]
     print(
         f"  {found['seconds']:.2f} s, {found['peak_mib']:.0f} MiB; it ticked in"
         f" {found['share_of_ticks']:.1%} of the stretches of 10 ms, the largest gap was"
-        f" {found['longest_gap_ms']:.1f} ms"
+        f" {found['longest_gap_ms']:.1f} ms; alone {alone['share_of_ticks']:.1%} and"
+        f" {alone['longest_gap_ms']:.1f} ms"
     )
     return {
         f"encrypt_file in less than {FILE_MEMORY_MIB} MiB": found["peak_mib"] < FILE_MEMORY_MIB,
-        "a tick every 10 ms meanwhile": found["share_of_ticks"] >= SHARE_OF_TICKS,
+        "a tick every 10 ms meanwhile": found["share_of_ticks"]
+        >= SHARE_OF_TICKS * alone["share_of_ticks"],
     }
 
 
