@@ -25,8 +25,8 @@ CONTESTANTS = ("soma", "soma_sdk")
 TIMES_FASTER = 3.0
 SHARE_OF_MEMORY = 2 / 3
 FILE_MEMORY_MIB = 200
-# Of the stretches of so many seconds in which the other coroutine would tick if it were
-# alone, it ticks in this share.
+# Of the stretches of so many seconds in which the other coroutine would tick if another
+# process had the work, it ticks in this share.
 TICK_SECONDS = 0.01
 SHARE_OF_TICKS = 0.98
 IMPORT_MS = 50.0
@@ -87,18 +87,27 @@ async def ticking(work):
     }
 
 
-def file(source, output):
-    """Encrypts a file while another coroutine ticks, after it has ticked alone."""
+async def encrypt(source, output):
     from soma import SomaClient
 
+    return await SomaClient.encrypt_file(
+        source, output, overwrite=True, progress=lambda *_: None
+    )
+
+
+async def encrypt_elsewhere(source, output):
+    """The same in another process, which has an interpreter and a loop of its own."""
+    words = [sys.executable, __file__, "encrypt", source, output]
+    assert await (await asyncio.create_subprocess_exec(*words)).wait() == 0
+
+
+def file(source, output):
+    """Encrypts a file while another coroutine ticks, elsewhere and then here."""
+
     async def run():
-        _, alone = await ticking(asyncio.sleep(2))
-
-        async def encrypt():
-            return await SomaClient.encrypt_file(source, output, progress=lambda *_: None)
-
-        sealed, beside = await ticking(encrypt())
-        return beside | {"alone": alone, "size": sealed.size, "peak_mib": peak_mib()}
+        _, elsewhere = await ticking(encrypt_elsewhere(source, output))
+        sealed, here = await ticking(encrypt(source, output))
+        return here | {"elsewhere": elsewhere, "size": sealed.size, "peak_mib": peak_mib()}
 
     return asyncio.run(run())
 
@@ -155,17 +164,17 @@ def large_file(gib, folder):
             holes.truncate(gib << 30)
         found = measured("file", source, output)
         assert found["size"] == output.stat().st_size == gib << 30
-    alone = found["alone"]
+    elsewhere = found["elsewhere"]
     print(
         f"  {found['seconds']:.2f} s, {found['peak_mib']:.0f} MiB; it ticked in"
         f" {found['share_of_ticks']:.1%} of the stretches of 10 ms, the largest gap was"
-        f" {found['longest_gap_ms']:.1f} ms; alone {alone['share_of_ticks']:.1%} and"
-        f" {alone['longest_gap_ms']:.1f} ms"
+        f" {found['longest_gap_ms']:.1f} ms; beside another process that does the same"
+        f" {elsewhere['share_of_ticks']:.1%} and {elsewhere['longest_gap_ms']:.1f} ms"
     )
     return {
         f"encrypt_file in less than {FILE_MEMORY_MIB} MiB": found["peak_mib"] < FILE_MEMORY_MIB,
         "a tick every 10 ms meanwhile": found["share_of_ticks"]
-        >= SHARE_OF_TICKS * alone["share_of_ticks"],
+        >= SHARE_OF_TICKS * elsewhere["share_of_ticks"],
     }
 
 
@@ -199,6 +208,8 @@ def main():
 if __name__ == "__main__":
     if sys.argv[1:2] == ["in-memory"]:
         print(json.dumps(in_memory(sys.argv[2], int(sys.argv[3]))))
+    elif sys.argv[1:2] == ["encrypt"]:
+        asyncio.run(encrypt(sys.argv[2], sys.argv[3]))
     elif sys.argv[1:2] == ["file"]:
         print(json.dumps(file(sys.argv[2], sys.argv[3])))
     else:
