@@ -147,6 +147,13 @@ fn publish_wait_and_all_of_it_again() {
     assert_eq!(read(state_file(&first).as_ref()), state);
     user.json(&[&update[..], &["--new"]].concat());
 
+    // One whose window has passed is over, and makes room.
+    let good = [&fourth[..], &["--to", &to, "--embedding-file", "e.json"]].concat();
+    user.refused(&good, 1, "Stage");
+    user.json(&["localnet", "advance-epoch"]);
+    user.json(&["localnet", "advance-epoch"]);
+    assert_eq!(user.json(&good)["commit_epoch"], 4);
+
     // No publication goes on over weights that came after it was begun.
     let nowhere = format!("{to}folder");
     fs::create_dir(files.path().join("folder")).unwrap();

@@ -9,7 +9,8 @@ use serde::Serialize;
 use soma_localnet::FILES_PORT;
 use soma_model::state::Terms;
 use soma_model::{
-    Begun, CommitTimes, Depth, Done, Publication, RevealOf, Scope, StateFile, embedding,
+    Begun, CommitTimes, Depth, Done, Publication, RevealOf, Scope, StateFile, close_update,
+    embedding,
 };
 use soma_proto::{Amount, ObjectId, TransactionDigest};
 use soma_storage::{AddressPolicy, Destination, Storage, UploadOptions, Uploaded};
@@ -149,7 +150,13 @@ pub(super) async fn run(
     let begun = if args.new { Begun::Leave } else { Begun::Continue };
     let folder = prepared::folder(context)?;
     let (mut file, of) = match args.update {
-        Some(model) => (publication.open_update(&folder, model, begun)?, RevealOf::Update),
+        Some(model) => {
+            let path = folder.path_of(&model);
+            if path.exists() {
+                close_update(&desk.sender.client, &mut StateFile::open(&path)?).await?;
+            }
+            (publication.open_update(&folder, model, begun)?, RevealOf::Update)
+        }
         None => (publication.open(&folder, begun)?, RevealOf::Registration),
     };
     let terms = Terms {
