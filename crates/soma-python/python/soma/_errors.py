@@ -15,9 +15,10 @@ class SomaError(RuntimeError):
 
 
 class TransportError(SomaError):
-    """No connection, no answer in time, or an answer of no use.
+    """No connection, no answer in time, or an answer of no use, of a node or a store.
 
-    Nothing was changed: the same call may be made again.
+    No transaction is in doubt: the same call may be made again. An upload or a
+    download goes on where it stopped.
     """
 
     __module__ = "soma"
