@@ -129,11 +129,14 @@ impl Sender {
 
     /// Which coins pay for a step of the owner's workflow.
     pub(crate) fn gas(&self, args: &TransactionArgs) -> Gas {
+        self.gas_of(None, args)
+    }
+
+    /// As [`Sender::gas`], for a reveal of `model`: the coin that is set aside for
+    /// it first.
+    pub(crate) fn gas_of(&self, model: Option<&ObjectId>, args: &TransactionArgs) -> Gas {
         match args.gas.as_slice() {
-            [] => {
-                let never = self.set_aside.iter().map(|(coin, _)| *coin).collect();
-                Gas::Sparing { first: None, never }
-            }
+            [] => Gas::sparing(&self.set_aside, model),
             named => Gas::Coins(named.to_vec()),
         }
     }

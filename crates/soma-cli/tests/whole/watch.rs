@@ -132,7 +132,13 @@ fn a_reader_that_is_stuck_holds_up_no_reveal() {
         user.command(&["model", "watch", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     user.json(&["localnet", "advance-epoch"]);
     let deadline = Instant::now() + Duration::from_secs(120);
-    while user.json(&["model", "info", model])["status"] != "Active" {
+    // It is told once it is on file.
+    let state = folder.join(format!("{model}.json"));
+    let is_on_file = || {
+        let state: Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
+        state["registration"]["reveal"]["epoch"].is_u64()
+    };
+    while !is_on_file() {
         assert!(Instant::now() < deadline, "it was not revealed");
         std::thread::sleep(Duration::from_millis(200));
     }

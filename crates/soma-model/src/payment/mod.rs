@@ -32,6 +32,16 @@ pub enum Gas {
     },
 }
 
+impl Gas {
+    /// Any coin but those that are set aside, each with its model; for a step of
+    /// `model`, its own before all others.
+    pub fn sparing(set_aside: &[(ObjectId, ObjectId)], model: Option<&ObjectId>) -> Self {
+        let own = set_aside.iter().find(|(_, of)| Some(of) == model).map(|(coin, _)| *coin);
+        let never = set_aside.iter().map(|(coin, _)| *coin).collect();
+        Self::Sparing { first: own, never }
+    }
+}
+
 /// Chooses the coins for a step of the owner's workflow, none of which names a
 /// coin of its own: a commit takes its stake out of the coins that pay.
 /// Without a choice the report says what is missing.

@@ -1,14 +1,25 @@
 //! Whose turn it is to choose coins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use soma_proto::ObjectId;
+use soma_wallet::file::{self, Lock};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::{Result, StateFolder};
 
+/// How often another process is asked whether it is done.
+const ASK: Duration = Duration::from_millis(50);
+/// How long another process may take for its turn: one that hangs must not make
+/// this one miss a window.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Stands for the coins of the folder's owner in the name of a lock.
+const COINS: &str = ".coins";
+
 /// Shared by steps that are taken at the same time: no two of them choose the
-/// same coin, and none takes a coin that is set aside for another model.
+/// same coin, and none takes a coin that is set aside for another model. Other
+/// processes with the same folder wait for their turn as well.
 ///
 /// A transaction that is paid for by the coin of its own model waits for nobody.
 #[derive(Clone, Debug, Default)]
@@ -25,13 +36,36 @@ impl Till {
     }
 
     /// Waits until nobody else chooses coins or sends what they pay for.
-    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
-        Arc::clone(&self.turn).lock_owned().await
+    pub(crate) async fn turn(&self) -> Turn {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        Turn { _within: turn, _among: self.lock().await }
     }
 
-    /// The coins that are set aside.
-    pub(crate) fn set_aside(&self) -> Result<Vec<ObjectId>> {
-        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
-        Ok(folder.set_aside()?.into_iter().map(|(coin, _)| coin).collect())
+    /// The coins that are set aside, each with its model.
+    pub(crate) fn set_aside(&self) -> Result<Vec<(ObjectId, ObjectId)>> {
+        self.folder.as_ref().map_or(Ok(Vec::new()), StateFolder::set_aside)
     }
+
+    /// Holds other processes off. Without a lock the turn is taken all the same:
+    /// a coin that two want fails one of them, and a window that is missed is worse.
+    async fn lock(&self) -> Option<Lock> {
+        let folder = self.folder.as_ref()?.path();
+        file::create_private_folder(folder).ok()?;
+        let begin = tokio::time::Instant::now();
+        while begin.elapsed() < PATIENCE {
+            match Lock::acquire_within(&folder.join(COINS), Duration::ZERO) {
+                Ok(lock) => return Some(lock),
+                Err(soma_wallet::Error::Locked { .. }) => tokio::time::sleep(ASK).await,
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+}
+
+/// A turn, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _within: OwnedMutexGuard<()>,
+    _among: Option<Lock>,
 }

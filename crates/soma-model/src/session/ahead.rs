@@ -123,11 +123,18 @@ impl Session<'_> {
         let rates = FeeRates::from(&Network::ask(self.client).await?.parameters);
         let fee = aside::reveal_fee(rates);
         let coins = self.client.coins(&self.key.address()).await?;
-        let kept = |coin: &&Coin| Some(coin.reference.id()) == file.state.gas_coin;
+        let model = file.state.model_id;
+        let of_others = self.till.set_aside()?.into_iter().filter(|(_, of)| *of != model);
+        let of_others: Vec<ObjectId> = of_others.map(|(coin, _)| coin).collect();
+        let taken = self.never()?;
+        // Two that name one coin give it up: it could pay for one of them only.
+        let kept = |coin: &&Coin| {
+            let id = coin.reference.id();
+            Some(id) == file.state.gas_coin && !of_others.contains(&id)
+        };
         if let Some(coin) = coins.iter().find(kept).filter(|coin| coin.balance >= fee) {
             return Ok(Ok(coin.reference.id()));
         }
-        let taken = self.never()?;
         let free: Vec<Coin> =
             coins.into_iter().filter(|coin| !taken.contains(&coin.reference.id())).collect();
         let id = match aside::choose(&free, rates, need) {
@@ -167,7 +174,7 @@ impl Session<'_> {
 
     /// Coins that are set aside.
     fn never(&self) -> Result<Vec<ObjectId>> {
-        let mut never = self.till.set_aside()?;
+        let mut never: Vec<_> = self.till.set_aside()?.into_iter().map(|(coin, _)| coin).collect();
         if let Gas::Sparing { never: others, .. } = &self.gas {
             never.extend(others);
         }

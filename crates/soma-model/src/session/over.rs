@@ -1,11 +1,30 @@
 //! An update that is over by the word of the chain.
 
+use std::time::Duration;
+
+use soma_proto::SignedTransaction;
 use soma_rpc::Client;
 
 use super::foreign_chain;
 use super::settle::{Half, Verdict, verdict};
 use crate::state::{Sent, StateFile};
 use crate::{Error, Report, Result, RevealOf, Stage, Standing};
+
+/// Before the chain is asked a second time.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// What the chain says of a signed transaction. That it is over has to be said
+/// twice: several nodes may answer under one name, and one of them may know that
+/// a coin has moved before another one knows by what.
+async fn twice(client: &Client, transaction: &SignedTransaction) -> Result<Verdict> {
+    match verdict(client, transaction).await? {
+        Verdict::Over => {
+            tokio::time::sleep(AGAIN).await;
+            verdict(client, transaction).await
+        }
+        said => Ok(said),
+    }
+}
 
 /// Closes an update that the chain shows to be over, so that another one may be
 /// prepared. A committed one is recorded as revealed if its weights are the
@@ -44,7 +63,7 @@ pub async fn close_update(client: &Client, file: &mut StateFile) -> Result<()> {
             pending.map_or(recorded, |pending| pending.commit_epoch.max(recorded))
         }
         (None, Some(pending), _) => pending.commit_epoch,
-        (None, None, Some(transaction)) => match verdict(client, transaction).await? {
+        (None, None, Some(transaction)) => match twice(client, transaction).await? {
             Verdict::Executed(executed) => executed.effects.v1().executed_epoch,
             Verdict::Over if !is_shown => {
                 return file.update(|state| Half::Commit.put(state, RevealOf::Update, None));

@@ -1,6 +1,6 @@
 //! What became of a step that was begun earlier.
 
-use soma_proto::SignedTransaction;
+use soma_proto::{ObjectRef, SignedTransaction, TransactionDigest};
 use soma_rpc::{Client, Executed};
 
 use super::{Done, Session, round};
@@ -69,15 +69,23 @@ pub(super) async fn verdict(client: &Client, transaction: &SignedTransaction) ->
         return Ok(judge(executed));
     }
     for coin in transaction.data.gas_payment() {
-        let live = client.object(&coin.id()).await?;
-        // A node that lags shows an earlier version, which says nothing.
-        if live.is_none_or(|live| live.version() > coin.version()) {
+        if has_moved(client, coin, digest).await? {
             // Then either the transaction moved it, or it is over.
             let known = client.transaction(&digest).await?;
             return Ok(known.map_or(Verdict::Over, judge));
         }
     }
     Ok(Verdict::Open)
+}
+
+/// Whether a coin is no longer what a transaction wants to pay with, and not by
+/// that transaction.
+async fn has_moved(client: &Client, coin: &ObjectRef, by: TransactionDigest) -> Result<bool> {
+    // A node that lags shows an earlier version, which says nothing.
+    Ok(client
+        .object(&coin.id())
+        .await?
+        .is_none_or(|live| live.version() > coin.version() && live.previous_transaction != by))
 }
 
 impl Session<'_> {

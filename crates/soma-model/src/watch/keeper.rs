@@ -32,8 +32,6 @@ const LOOK: Duration = Duration::from_secs(60);
 const SENDING_MS: (u64, u64) = (500, 60_000);
 /// How long to wait after a file that cannot be used.
 const IDLE_MS: u64 = 1_000;
-/// How long to wait for the turn of a look.
-const LATER_MS: u64 = 100;
 
 /// Looks after the model of one state file.
 pub(super) struct Keeper<'a> {
@@ -54,6 +52,10 @@ pub(super) struct Keeper<'a> {
     mode: Mode,
     /// Why it does not go on with what is under way.
     pub(super) given_up: Option<Error>,
+    /// What went wrong last, while it may still pass.
+    pub(super) trouble: Option<Error>,
+    /// The window that was last known.
+    pub(super) window: Option<RevealWindow>,
 }
 
 /// What a keeper is for.
@@ -124,6 +126,8 @@ impl<'a> Keeper<'a> {
             told: Told::default(),
             mode,
             given_up: None,
+            trouble: None,
+            window: None,
         }
     }
 
@@ -173,6 +177,7 @@ impl<'a> Keeper<'a> {
             return rested(&pulse);
         }
         let view = self.view(&pulse, &state);
+        self.window = view.window.or(self.window);
         if self.mode == Mode::Resume && is_in_vain(&view) {
             return self.conclude(&view, &pulse, key).await;
         }
@@ -180,23 +185,12 @@ impl<'a> Keeper<'a> {
         self.report(&state, &view, &decision, &pulse);
         match decision.step {
             Step::Rest => Passed::Rested(decision.wake_ms),
-            Step::Inspect => {
-                let looks = &self.shared.looks;
-                let _turn = match self.mode {
-                    Mode::Once => looks.acquire().await.ok(),
-                    // It may be needed for something else before its turn comes.
-                    _ => match looks.try_acquire() {
-                        Ok(turn) => Some(turn),
-                        Err(_) => return Passed::Rested(view.now_ms + LATER_MS),
-                    },
-                };
-                self.act(Step::Inspect, &view, &pulse, key).await;
-                // A look changes nothing, and has asked the chain itself.
-                Passed::Acted
-            }
             step => {
                 self.act(step, &view, &pulse, key).await;
-                (self.read, self.stale) = (None, true);
+                // A look changes nothing, and has asked the chain itself.
+                if step != Step::Inspect {
+                    (self.read, self.stale) = (None, true);
+                }
                 Passed::Acted
             }
         }
@@ -409,6 +403,7 @@ impl<'a> Keeper<'a> {
         let now = self.pulse.borrow().time_ms(now_ms());
         self.past.again_ms = now.saturating_add(pause);
         self.trouble(Kind::Retrying, with_causes(&error));
+        self.trouble = Some(error);
     }
 
     /// Takes the step that tells why nothing more can be done.
@@ -570,7 +565,11 @@ impl<'a> Keeper<'a> {
         of: RevealOf,
     ) -> Result<Report> {
         let _work = self.shared.work.acquire().await;
-        self.set_aside(view, node, key, file).await?;
+        match self.set_aside(view, node, key, file).await {
+            // Several coins may pay where none alone can be kept.
+            Ok(()) | Err(Error::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
         self.session(view, node, key).rehearse_reveal(file, of).await
     }
 
@@ -661,6 +660,8 @@ fn is_final(error: &Error, view: &View, failures: u32) -> bool {
     match error {
         // Nothing is at risk yet, so nobody waits for a host.
         Error::Refused(_) if view.window.is_none() => true,
+        // Coins may come as long as the window is not over.
+        Error::Refused(report) if report.errors().all(|it| it.check == Check::Coins) => false,
         error if may_pass(error) => false,
         // The node may be behind, a coin still locked, the file in use for a moment.
         Error::Rpc(_) | Error::File(_) | Error::Stage { .. } => failures >= TRIES,

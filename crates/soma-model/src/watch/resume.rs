@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use super::keeper::{Keeper, Mode, Passed};
 use super::pulse::Pulse;
 use super::{Event, Shared, Watch};
-use crate::{Result, RevealOf, Stage, State, StateFile};
+use crate::network::now_ms;
+use crate::{Error, Result, RevealOf, Stage, State, StateFile};
 
 /// What became of what was under way for a model.
 #[derive(Debug)]
@@ -106,6 +107,15 @@ impl Keeper<'_> {
             let passed = self.pass().await;
             if let Some(error) = self.given_up.take() {
                 return Err(error);
+            }
+            // A node that never comes back says nothing more.
+            if self.window.is_some_and(|window| window.is_past_hope(now_ms())) {
+                let late = Error::Stage {
+                    what: "no node has said that it was revealed, and its window is over by now",
+                    model: state.model_id,
+                    stage: round.stage(),
+                };
+                return Err(self.trouble.take().unwrap_or(late));
             }
             if let Passed::Rested(until_ms) = passed {
                 self.rest(until_ms).await;

@@ -106,7 +106,8 @@ pub(super) async fn prepare_reveal(
 ) -> Result<Prepared> {
     let storage = storage()?;
     let host = Host { storage: &storage, scope: scope(node).await?, depth: Depth::Nothing };
-    Ok(plan.prepare(node, &host, sender, &gas()?).await?)
+    let gas = Gas::sparing(&prepared::set_aside()?, Some(&plan.model_id));
+    Ok(plan.prepare(node, &host, sender, &gas).await?)
 }
 
 /// The coins of an account, without those that are set aside for reveals.
@@ -117,8 +118,7 @@ pub(super) async fn purse(node: &Client, owner: Address) -> Result<Purse> {
 /// Which coins pay for a step of the owner's workflow: any but those that are
 /// set aside for reveals.
 pub(super) fn gas() -> Result<Gas> {
-    let never = prepared::set_aside()?.into_iter().map(|(coin, _)| coin).collect();
-    Ok(Gas::Sparing { first: None, never })
+    Ok(Gas::sparing(&prepared::set_aside()?, None))
 }
 
 fn plan_of(reveal: RevealModel) -> RevealPlan {

@@ -159,7 +159,7 @@ async fn run_reveal(
     let (scope, storage) = host_of(&sender)?;
     let depth = if args.verify_url { Depth::Everything } else { Depth::Header };
     let host = Host { storage: &storage, scope, depth };
-    let gas = sender.gas(flags);
+    let gas = sender.gas_of(Some(&plan.model_id), flags);
     let prepared = plan.prepare(&sender.client, &host, sender.address, &gas).await?;
     sender.run_step(prepared, flags, context).await
 }

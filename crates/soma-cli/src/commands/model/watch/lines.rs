@@ -86,7 +86,9 @@ impl Lines {
 impl Inner {
     fn push(&mut self, event: Event) {
         if self.events.len() == WAITING {
-            self.events.pop_front();
+            // Alarms stay longest.
+            let oldest = self.events.iter().position(|event| !event.alarm).unwrap_or(0);
+            self.events.remove(oldest);
             self.dropped += 1;
         }
         self.events.push_back(event);
@@ -99,15 +101,21 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Writes what comes, until nothing comes any more.
+    /// Writes what comes, until nothing comes any more or nobody is there to read
+    /// it. A line that cannot be written, on a full disk say, is the only one lost.
     fn write(&self, out: Output) -> io::Result<()> {
+        let mut outcome = Ok(());
         while let Some((dropped, event)) = self.next() {
-            if dropped > 0 {
-                put(out, &Line::Dropped(Dropped::new(event.at_ms, dropped)))?;
+            let missing = (dropped > 0).then(|| Dropped::new(event.at_ms, dropped));
+            for line in missing.map(Line::Dropped).into_iter().chain([Line::Event(event)]) {
+                match put(out, &line) {
+                    Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(e),
+                    Err(e) => outcome = Err(e),
+                    Ok(()) => {}
+                }
             }
-            put(out, &Line::Event(event))?;
         }
-        Ok(())
+        outcome
     }
 
     /// The next event, and how many were dropped before it.

@@ -123,8 +123,9 @@ pub(super) async fn run(args: WatchArgs, flags: &TransactionArgs, context: &Cont
     if let Some(hook) = hook {
         hook.finish().await;
     }
-    lines.finish()?;
-    judge(&outcome)
+    let written = lines.finish();
+    // A model that was lost is worse than a line that was.
+    judge(&outcome).and(written)
 }
 
 /// The networks' nodes: those that are named, else that of the environment.
