@@ -32,6 +32,8 @@ const LOOK: Duration = Duration::from_secs(60);
 const SENDING_MS: (u64, u64) = (500, 60_000);
 /// How long to wait after a file that cannot be used.
 const IDLE_MS: u64 = 1_000;
+/// How long to wait for the turn of a look.
+const LATER_MS: u64 = 100;
 
 /// Looks after the model of one state file.
 pub(super) struct Keeper<'a> {
@@ -185,12 +187,23 @@ impl<'a> Keeper<'a> {
         self.report(&state, &view, &decision, &pulse);
         match decision.step {
             Step::Rest => Passed::Rested(decision.wake_ms),
+            Step::Inspect => {
+                let looks = &self.shared.looks;
+                let _turn = match self.mode {
+                    Mode::Once => looks.acquire().await.ok(),
+                    // It may be needed for something else before its turn comes.
+                    _ => match looks.try_acquire() {
+                        Ok(turn) => Some(turn),
+                        Err(_) => return Passed::Rested(view.now_ms + LATER_MS),
+                    },
+                };
+                self.act(Step::Inspect, &view, &pulse, key).await;
+                // A look changes nothing, and has asked the chain itself.
+                Passed::Acted
+            }
             step => {
                 self.act(step, &view, &pulse, key).await;
-                // A look changes nothing, and has asked the chain itself.
-                if step != Step::Inspect {
-                    (self.read, self.stale) = (None, true);
-                }
+                (self.read, self.stale) = (None, true);
                 Passed::Acted
             }
         }

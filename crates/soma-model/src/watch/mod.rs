@@ -53,6 +53,9 @@ const SILENT_POLL_MS: u64 = 20_000;
 const TRIES: u32 = 5;
 /// Reveals that are rehearsed, and commits that are made, at the same time.
 const AT_ONCE: usize = 8;
+/// Looks at what is served at the same time: after a start all are due, and a reveal may
+/// be, too.
+const LOOKS_AT_ONCE: usize = 2;
 
 /// Looks after the models of a folder of state files.
 #[derive(Debug)]
@@ -97,6 +100,8 @@ struct Shared {
     till: Till,
     /// For steps that load network and host, and can wait.
     work: Semaphore,
+    /// For looks at what is served, which can wait longest.
+    looks: Semaphore,
     alarms: Mutex<BTreeSet<PathBuf>>,
 }
 
@@ -107,6 +112,7 @@ impl Shared {
             events,
             till: Till::of(watch.folder.clone()),
             work: Semaphore::new(AT_ONCE),
+            looks: Semaphore::new(LOOKS_AT_ONCE),
             alarms: Mutex::default(),
         };
         (shared, told)
