@@ -37,15 +37,18 @@ pub fn url(url: &Url) -> Url {
 
 /// The companion of the state's present weights; nothing if their key is not
 /// one of `wallet`.
-pub(crate) fn seal(state: &State, wallet: &KeyPair) -> Option<Vec<u8>> {
+///
+/// # Errors
+/// [`Error::PathNotUtf8`](crate::Error::PathNotUtf8).
+pub(crate) fn seal(state: &State, wallet: &KeyPair) -> Result<Option<Vec<u8>>> {
     let (_, round) = state.current();
-    let name = ObjectName::of_url(round.weights_url.as_url())?;
-    if crate::keys::weights_key(wallet, &name) != round.decryption_key {
-        return None;
-    }
+    let name = ObjectName::of_url(round.weights_url.as_url());
+    let of_wallet =
+        |name: &ObjectName| crate::keys::weights_key(wallet, name) == round.decryption_key;
+    let Some(name) = name.filter(of_wallet) else { return Ok(None) };
     let recipient = companion_identity(wallet, &name).to_public();
-    let bytes = age::encrypt(&recipient, &state.to_json());
-    Some(bytes.expect("a known kind of recipient, and memory takes every byte"))
+    let bytes = age::encrypt(&recipient, &state.to_json()?);
+    Ok(Some(bytes.expect("a known kind of recipient, and memory takes every byte")))
 }
 
 /// Writes the companion of the state's present weights beside their encrypted
@@ -54,7 +57,7 @@ pub(crate) fn seal(state: &State, wallet: &KeyPair) -> Option<Vec<u8>> {
 /// # Errors
 /// [`Error::File`](crate::Error::File).
 pub fn write(state: &State, wallet: &KeyPair) -> Result<Option<PathBuf>> {
-    let Some(bytes) = seal(state, wallet) else { return Ok(None) };
+    let Some(bytes) = seal(state, wallet)? else { return Ok(None) };
     let path = path(&state.current().1.sealed_file);
     file::replace(&path, &bytes, Access::Default)?;
     Ok(Some(path))

@@ -46,6 +46,12 @@ pub enum Error {
         #[source]
         source: soma_crypto::safetensors::HeaderError,
     },
+    /// A path that a state file, which is UTF-8, cannot hold.
+    #[error("the path {path} is not UTF-8, so that no state file can hold it")]
+    PathNotUtf8 {
+        /// The path.
+        path: PathBuf,
+    },
     /// No state file in the folder.
     #[error("no model is prepared in {folder}")]
     NothingPrepared {
@@ -188,6 +194,7 @@ impl Error {
                 "give the URL of another object, or of a folder: whoever fetches those weights \
                  would get others under the same URL",
             ),
+            Self::PathNotUtf8 { .. } => Some("nothing was made; rename the file or its folder"),
             Self::PublicUrl => Some("give another one with --public-url"),
             Self::Rpc(error) => error.hint(),
             Self::File(error) => error.hint(),

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use soma_crypto::{Durability, Existing, Input, Key, Options, Output, safetensors, seal};
+use soma_crypto::safetensors::{self, HeaderError};
+use soma_crypto::{Durability, Existing, Input, Key, Options, Output, seal};
 use soma_proto::{Commitment, DecryptionKey, KeyPair};
 
 use crate::network::now_ms;
@@ -44,7 +45,8 @@ impl Preparation {
     /// the same, otherwise it starts over with another key.
     ///
     /// # Errors
-    /// [`Error::NotSafetensors`] before anything is written;
+    /// [`Error::NotSafetensors`] and [`Error::PathNotUtf8`] before anything is
+    /// written;
     /// [`Error::Refused`] if the disk is too full; [`Error::Weights`], also if
     /// there is an encrypted file already and `options` do not allow to
     /// replace it; [`Error::Stage`] if the file at `path` has come further;
@@ -126,12 +128,11 @@ impl Preparation {
         })
     }
 
-    /// Looks at the weights, and at the room there is for them once more.
+    /// Looks at the paths and at the weights.
     fn inspect(&self) -> Result<()> {
-        let path = &self.weights_file;
-        safetensors::inspect_file(path, None)
-            .map_err(|source| Error::NotSafetensors { path: path.clone(), source })
-            .map(drop)
+        absolute(&self.weights_file)?;
+        self.sealed_file.as_deref().map_or(Ok(()), |path| absolute(path).map(drop))?;
+        inspect(&self.weights_file)
     }
 
     /// A round with a fresh key, if there is room for it.
@@ -262,9 +263,20 @@ fn random_key() -> Result<DecryptionKey> {
     Ok(DecryptionKey::new(*Key::generate()?.as_bytes()))
 }
 
-/// The same path from any directory.
+/// Refuses what is not safetensors; a file that cannot be read is another matter.
+pub(crate) fn inspect(path: &Path) -> Result<()> {
+    match safetensors::inspect_file(path, None) {
+        Ok(_) => Ok(()),
+        Err(HeaderError::Input(error)) => Err(error.into()),
+        Err(HeaderError::Read(source)) => Err(io("read", path)(source)),
+        Err(source) => Err(Error::NotSafetensors { path: path.to_owned(), source }),
+    }
+}
+
+/// The same path from any directory, as a state file can hold it.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).map_err(io("resolve", path))
+    let path = std::path::absolute(path).map_err(io("resolve", path))?;
+    if path.to_str().is_some() { Ok(path) } else { Err(Error::PathNotUtf8 { path }) }
 }
 
 fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use soma_crypto::{InputFile, Key, safetensors};
+use soma_crypto::{InputFile, Key};
 use soma_proto::{Commitment, DecryptionKey, KeyPair, ObjectId, WeightsUrl};
 use soma_storage::{
     Destination, JournalError, Progress, Record, Source, Store, UploadOptions, Uploaded, Url,
@@ -12,7 +12,7 @@ use soma_storage::{
 };
 
 use crate::network::now_ms;
-use crate::prepare::absolute;
+use crate::prepare::{absolute, inspect};
 use crate::state::{Round, State, StateFile, StateFolder, Terms, Upload};
 use crate::{
     Check, CommitPlan, Error, Finding, Measured, ObjectName, Report, Result, RevealOf, Scope,
@@ -61,8 +61,8 @@ impl Publication {
     /// begun, or a new one in `folder`.
     ///
     /// # Errors
-    /// [`Error::NotSafetensors`], [`Error::Refused`] and [`Error::UrlTaken`]
-    /// before anything is written; [`Error::WeightsChanged`] if what was begun
+    /// [`Error::NotSafetensors`], [`Error::PathNotUtf8`], [`Error::Refused`] and
+    /// [`Error::UrlTaken`] before anything is written; [`Error::WeightsChanged`] if what was begun
     /// was begun with other bytes; [`Error::File`].
     pub fn open(&self, folder: &StateFolder, begun: Begun) -> Result<StateFile> {
         let weights_file = absolute(&self.weights_file)?;
@@ -201,7 +201,7 @@ impl Publication {
         // A destination that is one object has no room beside it.
         if let (Some(wallet), Some(upload)) = (&self.wallet, upload)
             && !self.destination.is_one_object()
-            && let Some(bytes) = companion::seal(&file.state, wallet)
+            && let Some(bytes) = companion::seal(&file.state, wallet)?
         {
             self.store.put_beside(&upload.object, companion::SUFFIX, bytes).await?;
         }
@@ -308,8 +308,7 @@ impl Publication {
     /// and at the URL.
     fn round(&self) -> Result<Round> {
         let weights_file = absolute(&self.weights_file)?;
-        safetensors::inspect_file(&weights_file, None)
-            .map_err(|source| Error::NotSafetensors { path: weights_file.clone(), source })?;
+        inspect(&weights_file)?;
         let input = InputFile::open(&weights_file)?;
         let name = ObjectName::random()?;
         let weights_url = self.url(&name)?;

@@ -29,7 +29,7 @@ pub const SHORTEST_PASSPHRASE: usize = 12;
 ///
 /// # Errors
 /// [`Error::Passphrase`] for one of fewer than [`SHORTEST_PASSPHRASE`]
-/// characters.
+/// characters, [`Error::PathNotUtf8`].
 pub fn export(state: &State, passphrase: &str) -> Result<Vec<u8>> {
     if passphrase.chars().count() < SHORTEST_PASSPHRASE {
         return Err(Error::Passphrase {
@@ -38,7 +38,7 @@ pub fn export(state: &State, passphrase: &str) -> Result<Vec<u8>> {
     }
     let mut recipient = age::scrypt::Recipient::new(secret(passphrase));
     recipient.set_work_factor(WORK_FACTOR);
-    let bytes = age::encrypt(&recipient, &state.to_json());
+    let bytes = age::encrypt(&recipient, &state.to_json()?);
     Ok(bytes.expect("a known kind of recipient, and memory takes every byte"))
 }
 

@@ -168,6 +168,43 @@ fn a_preparation_that_fails_leaves_nothing() {
 }
 
 #[test]
+#[cfg(unix)]
+fn paths_that_no_state_file_can_hold_are_refused() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let desk = Desk::new();
+    let odd = desk.folder.path().join(std::ffi::OsString::from_vec(b"odd-\xff".to_vec()));
+    let refused = |found: Result<StateFile, Error>| match found {
+        Err(Error::PathNotUtf8 { path }) => assert_eq!(path, odd),
+        other => panic!("{other:?}"),
+    };
+    let run = |preparation: Preparation| preparation.run(&desk.states(), None, &Options::new());
+    let mut sealed_there = desk.preparation("weights.enc");
+    sealed_there.sealed_file = Some(odd.clone());
+    refused(run(sealed_there));
+    fs::copy(desk.path("weights.safetensors"), &odd).unwrap();
+    let mut weights_there = desk.preparation("weights.enc");
+    weights_there.weights_file.clone_from(&odd);
+    refused(run(weights_there));
+    assert!(!desk.path("models").exists() && !desk.path("weights.enc").exists());
+
+    // What is on file stays as it was.
+    let mut file = desk.prepared();
+    let before = fs::read(file.path()).unwrap();
+    let refusal = file.update(|state| state.registration.sealed_file.clone_from(&odd));
+    assert!(matches!(refusal, Err(Error::PathNotUtf8 { .. })));
+    assert_eq!(fs::read(file.path()).unwrap(), before);
+}
+
+#[test]
+fn weights_that_are_missing_are_no_bad_safetensors() {
+    let desk = Desk::new();
+    fs::remove_file(desk.path("weights.safetensors")).unwrap();
+    let found = desk.preparation("weights.enc").run(&desk.states(), None, &Options::new());
+    assert!(matches!(found, Err(Error::Weights(soma_crypto::Error::Open { .. }))));
+}
+
+#[test]
 fn an_interrupted_preparation_is_taken_up() {
     let desk = Desk::new();
     let mut file = desk.prepared();

@@ -1,6 +1,6 @@
 //! Arguments as Python writes them, in our types.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -38,6 +38,14 @@ text_argument! {
     Hash(Commitment) = Commitment::from_hex_or_base58;
     /// A URL, brought to the form that the chain hashes.
     WeightsUrl(TypedUrl) = str::parse;
+}
+
+/// Refuses a path that a result or a state file could not hold.
+pub(crate) fn text_path(path: &Path) -> Result<(), Error> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(Error::argument(format!("the path {} is not UTF-8", path.display()))),
+    }
 }
 
 /// As the published client has it: an id is written with `0x`.

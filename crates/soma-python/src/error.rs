@@ -45,6 +45,9 @@ pub(crate) enum Error {
     Wallet(#[from] soma_wallet::Error),
     #[error(transparent)]
     Storage(#[from] soma_storage::Error),
+    /// The host behind a URL of the chain, which is no argument of the caller's.
+    #[error(transparent)]
+    Served(soma_storage::Error),
     /// An exception that Python raised, for example in a callback.
     #[error(transparent)]
     Python(#[from] PyErr),
@@ -103,11 +106,18 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
             Model::Embedding { .. }
             | Model::KeyText { .. }
             | Model::NotSafetensors { .. }
+            | Model::PathNotUtf8 { .. }
             | Model::Passphrase { .. },
         ) => PyValueError::new_err(text),
-        Error::Model(Model::Io { source, .. }) => os_error(py, &source, text),
+        Error::Model(Model::Io { source, .. } | Model::File(File::Io { source, .. }))
+        | Error::Wallet(File::Io { source, .. }) => os_error(py, &source, text),
         Error::Model(Model::Weights(error)) | Error::Crypto(error) => crypto(py, error, text),
-        Error::Model(Model::Storage(error)) | Error::Storage(error) => storage(py, error, text),
+        Error::Served(error @ soma_storage::Error::Url { .. }) => {
+            exception(py, "SomaError", hinted(&error, text))
+        }
+        Error::Model(Model::Storage(error)) | Error::Storage(error) | Error::Served(error) => {
+            storage(py, error, text)
+        }
         Error::Model(Model::File(File::FileExists { .. }))
         | Error::Wallet(File::FileExists { .. }) => PyFileExistsError::new_err(text),
         Error::Model(_) | Error::Payment(_) | Error::Wallet(_) | Error::Other(_) => {
@@ -119,10 +129,7 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
 /// What a store or a host of weights did not do.
 fn storage(py: Python<'_>, error: soma_storage::Error, text: String) -> PyErr {
     use soma_storage::Error as Storage;
-    let text = match error.hint() {
-        Some(hint) => format!("{text}; {hint}"),
-        None => text,
-    };
+    let text = hinted(&error, text);
     match error {
         Storage::Url { .. }
         | Storage::Destination { .. }
@@ -135,6 +142,13 @@ fn storage(py: Python<'_>, error: soma_storage::Error, text: String) -> PyErr {
         Storage::File { source, .. } => os_error(py, &source, text),
         Storage::Source(error) => crypto(py, error, text),
         _ => exception(py, "SomaError", text),
+    }
+}
+
+fn hinted(error: &soma_storage::Error, text: String) -> String {
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
     }
 }
 

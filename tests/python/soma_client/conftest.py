@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from hypothesis import settings
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -17,6 +18,10 @@ sys.path.insert(0, str(HERE.parent))
 import network as networks  # noqa: E402
 
 from soma import Keypair, SomaClient, Wallet  # noqa: E402
+
+# A busy machine is no failure.
+settings.register_profile("soma", deadline=None)
+settings.load_profile("soma")
 
 SOMA = 1_000_000_000
 DIM = 4

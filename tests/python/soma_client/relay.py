@@ -8,6 +8,7 @@ class Relay:
 
     `hold()` keeps answers back and `release()` lets them go. `lose` are bytes: a
     connection on which a question with them is asked is cut before they reach the node.
+    `replaced` are bytes and others, as many, which take their place in answers.
     """
 
     def __init__(self, url):
@@ -15,7 +16,7 @@ class Relay:
         self.answers = asyncio.Event()
         self.answers.set()
         self.asked = asyncio.Event()
-        self.lose = None
+        self.lose = self.replaced = None
         self.lost = asyncio.Event()
         self.questions = []
         self.connections = set()
@@ -79,5 +80,5 @@ class Relay:
     async def answer(self, there, writer):
         while data := await there.read(65_536):
             await self.answers.wait()
-            writer.write(data)
+            writer.write(data.replace(*self.replaced) if self.replaced else data)
             await writer.drain()

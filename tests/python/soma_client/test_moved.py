@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import EMBEDDING, is_held, until
+from relay import Relay
 
 from soma import ImportedModel, Keypair, RecoveredModel, SomaClient, SomaError
 
@@ -38,6 +39,16 @@ async def test_a_lost_state_is_found_again(fresh, cli, wallet, model):
     await fresh.advance_epoch()
     assert (await fresh.reveal_when_open(found)).epoch == 1
     assert (await fresh.get_model(model)).status == "Active"
+
+
+async def test_on_a_public_network_no_url_leads_into_our_own(fresh_net, wallet, model):
+    Path(model.state).unlink()
+    async with Relay(fresh_net.rpc_url) as relay:
+        relay.replaced = (b"localnet", b"publicly")
+        through = await SomaClient(relay.url)
+        with pytest.raises(ValueError, match="plain http"):
+            await through.recover_model(model.weights_url, wallet)
+    assert not Path(model.state).exists()
 
 
 async def test_what_is_missing_is_said(fresh, wallet, model, served):

@@ -143,3 +143,37 @@ async def test_bad_arguments(fresh, wallet, weights, host, tmp_path):
     }.items():
         with pytest.raises(ValueError, match=error):
             await call()
+
+
+async def test_urls_with_secrets_are_in_no_text(fresh, wallet, weights, host):
+    secret = "https://me:hunter2@[host/folder/?X-Amz-Signature=c0ffee"
+    for name in ("public_url", "endpoint"):
+        with pytest.raises(ValueError, match=f"^{name} is no URL") as error:
+            await fresh.publish(wallet, weights, host, **{name: secret})
+        assert not any(text in str(error.value) for text in ("hunter2", "c0ffee", "folder"))
+
+
+async def test_files_that_cannot_be_used(fresh, cli, wallet, weights, host, tmp_path, url):
+    nothing, odd = tmp_path / "nothing", f"{tmp_path}/\udcff.safetensors"
+    Path(odd).write_bytes(weights.read_bytes())
+    for call in (
+        lambda weights: fresh.publish(wallet, weights, host, embedding=EMBEDDING),
+        lambda weights: fresh.prepare_model(weights, url),
+    ):
+        with pytest.raises(FileNotFoundError, match="nothing"):
+            await call(nothing)
+        with pytest.raises(ValueError, match="not UTF-8"):
+            await call(odd)
+    for name in ("out", "state"):
+        with pytest.raises(ValueError, match="not UTF-8"):
+            await fresh.prepare_model(weights, url, **{name: odd})
+    with pytest.raises(FileNotFoundError):
+        await fresh.model_status(nothing)
+    assert states(cli) == []
+    assert not weights.with_suffix(".enc").exists()
+    # A state file where no folder can be made, and a folder of them that is none.
+    with pytest.raises(FileExistsError, match="cannot create folder"):
+        await fresh.prepare_model(weights, url, state=weights / "state.json")
+    (cli.config / "models").write_text("a file")
+    with pytest.raises(NotADirectoryError, match="models"):
+        await fresh.publish(wallet, weights, host, embedding=EMBEDDING)

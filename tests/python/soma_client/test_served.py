@@ -5,6 +5,7 @@ import os
 
 import pytest
 from conftest import EMBEDDING, funded, safetensors, until
+from relay import Relay
 
 from soma import DownloadedFile, SomaClient, SomaError
 
@@ -51,6 +52,11 @@ async def test_fetched_and_downloaded(fresh, model, served, plain, tmp_path):
     assert (tmp_path / "copy").read_bytes() == plain
     with pytest.raises(FileNotFoundError):
         await fresh.download_model(model, tmp_path / "nothing" / "copy")
+    # The result could not name such a file.
+    before = os.listdir(os.fsencode(tmp_path))
+    with pytest.raises(ValueError, match="UTF-8"):
+        await fresh.download_model(model, os.fsencode(tmp_path).decode() + "/\udcff")
+    assert os.listdir(os.fsencode(tmp_path)) == before
 
 
 async def test_an_exception_in_progress_ends_a_download(fresh, model, tmp_path):
@@ -99,6 +105,24 @@ async def test_a_file_that_was_changed(fresh, model, served, tmp_path):
     assert "404" in finding.message
     with pytest.raises(SomaError, match="404"):
         await fresh.fetch_model(model)
+
+
+async def test_a_url_of_the_chain_that_leads_into_our_own_network(
+    fresh, fresh_net, model, served, tmp_path
+):
+    """It is no argument of the caller's, so it is no ValueError."""
+    async with Relay(fresh_net.rpc_url) as relay:
+        relay.replaced = (b"localnet", b"publicly")
+        through = await SomaClient(relay.url)
+        assert await through.get_chain_identifier() == "publicly"
+        for call in (
+            through.fetch_model,
+            lambda model: through.download_model(model, tmp_path / "copy"),
+        ):
+            with pytest.raises(SomaError, match="plain http"):
+                await call(model)
+        sealed = (served / "weights.enc").read_bytes()
+        assert await through.fetch_model(model, allow_private=True) == sealed
 
 
 async def test_weights_that_are_not_revealed(fresh, url, tmp_path):

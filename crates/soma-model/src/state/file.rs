@@ -38,13 +38,15 @@ impl StateFile {
     /// Writes the state of a model that has none yet.
     ///
     /// # Errors
-    /// [`Error::File`]: if there is one, it stays as it is.
+    /// [`Error::File`]: if there is one, it stays as it is;
+    /// [`Error::PathNotUtf8`] before anything is written.
     pub fn create(path: &Path, state: State) -> Result<Self> {
+        let json = state.to_json()?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             file::create_private_folder(folder)?;
         }
         let lock = Lock::acquire_within(path, Duration::ZERO)?;
-        file::create(path, &state.to_json(), Access::Owner)?;
+        file::create(path, &json, Access::Owner)?;
         let created = Self { path: path.to_owned(), state, replaced: None, _lock: lock };
         created.read_back()?;
         Ok(created)
@@ -74,9 +76,10 @@ impl StateFile {
     /// Saves the state.
     ///
     /// # Errors
-    /// [`Error::File`]; the file then holds what it held before.
+    /// [`Error::File`], [`Error::PathNotUtf8`]; the file then holds what it held
+    /// before.
     pub fn save(&self) -> Result<()> {
-        file::replace(&self.path, &self.state.to_json(), Access::Owner)?;
+        file::replace(&self.path, &self.state.to_json()?, Access::Owner)?;
         self.read_back()
     }
 
@@ -258,12 +261,22 @@ impl StateFolder {
 
 impl State {
     /// The bytes of a state file.
-    pub(crate) fn to_json(&self) -> Zeroizing<Vec<u8>> {
+    ///
+    /// # Errors
+    /// [`Error::PathNotUtf8`].
+    pub(crate) fn to_json(&self) -> Result<Zeroizing<Vec<u8>>> {
+        for round in [Some(&self.registration), self.update.as_ref()].into_iter().flatten() {
+            for path in [&round.weights_file, &round.sealed_file] {
+                if path.to_str().is_none() {
+                    return Err(Error::PathNotUtf8 { path: path.clone() });
+                }
+            }
+        }
         // Room enough that the buffer is not moved, which would leave copies behind.
         let mut json = Zeroizing::new(Vec::with_capacity(2 << 20));
         serde_json::to_writer_pretty(&mut *json, self).expect("a state has a JSON form");
         json.push(b'\n');
-        json
+        Ok(json)
     }
 
     /// Reads the bytes of a state file, or says what is wrong with them.

@@ -31,7 +31,9 @@ class ServiceNotConfigured(SomaError):
 
 
 class Refused(SomaError):
-    """Checks on this side forbid the step; nothing was sent.
+    """Checks on this side forbid the step; no transaction was sent.
+
+    ``publish`` may have uploaded the weights; the same call does not do it again.
 
     Attributes:
         failure: The name of the failure that the chain would have answered

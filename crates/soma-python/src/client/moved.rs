@@ -72,7 +72,8 @@ impl SomaClient {
                     Some(signer) => signer,
                     None => Signer::of_default_wallet(None)?,
                 };
-                let (storage, folder) = (step::storage()?, prepared::folder()?);
+                let storage = step::storage(step::scope(&services.node).await?)?;
+                let folder = prepared::folder()?;
                 let recovery = Recovery {
                     client: &services.node,
                     storage: &storage,

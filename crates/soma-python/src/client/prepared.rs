@@ -1,6 +1,7 @@
 //! Models with a state file: prepared, committed, revealed, whatever happens
 //! in between.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use soma_wallet::ConfigDir;
 use super::models::committed;
 use super::{SomaClient, step};
 use crate::amount::Shannons;
-use crate::arguments::{Embedding, WeightsUrl};
+use crate::arguments::{Embedding, WeightsUrl, text_path};
 use crate::error::{Error, Result};
 use crate::namespace::{made, shape};
 use crate::runtime;
@@ -46,7 +47,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Place {
                 return Ok(Self(folder()?.path_of(&id)));
             }
         }
-        Ok(Self(value.extract()?))
+        let path: PathBuf = value.extract()?;
+        text_path(&path)?;
+        Ok(Self(path))
     }
 }
 
@@ -72,7 +75,8 @@ struct Revealed {
 #[derive(serde::Serialize)]
 struct Resumed<'a> {
     model_id: Option<ObjectId>,
-    state: &'a Path,
+    /// Whatever lies in the folder is told of, so it may be no text.
+    state: Cow<'a, str>,
     revealed_epoch: Option<u64>,
     error: Option<String>,
 }
@@ -85,7 +89,12 @@ impl<'a> Resumed<'a> {
             Ok(epoch) => (*epoch, None),
             Err(error) => (None, Some(crate::error::text(error))),
         };
-        Some(Self { model_id: carried.model_id, state: &carried.path, revealed_epoch, error })
+        Some(Self {
+            model_id: carried.model_id,
+            state: carried.path.to_string_lossy(),
+            revealed_epoch,
+            error,
+        })
     }
 }
 
@@ -93,7 +102,7 @@ impl<'a> Resumed<'a> {
 struct Stands {
     #[serde(flatten)]
     status: Option<Status>,
-    state: PathBuf,
+    state: String,
     error: Option<String>,
 }
 
@@ -136,6 +145,7 @@ impl SomaClient {
         runtime::future(py, async move {
             check_embedding(&services.node, embedding.as_ref()).await?;
             let preparation = preparation(weights, weights_url, out, embedding);
+            state.as_deref().map_or(Ok(()), text_path)?;
             runtime::on_a_thread(move |stop| {
                 let file = reporting(progress.as_ref(), &stop, |options| {
                     let options = options.clone().with_existing(existing(overwrite));
@@ -362,9 +372,9 @@ async fn carry_on(
         Some(signer) => signer.key(node).await?,
         None => Signer::of_default_wallet(file.state.owner)?.key(node).await?,
     };
-    let storage = step::storage()?;
-    let host =
-        Host { storage: &storage, scope: step::scope(node).await?, depth: depth(check_host) };
+    let scope = step::scope(node).await?;
+    let storage = step::storage(scope)?;
+    let host = Host { storage: &storage, scope, depth: depth(check_host) };
     let session = session(node, &key, host)?;
     let done = session.resume(&mut file, |_| {}).await?;
     Ok(done.map(|done| Revealed {
@@ -387,8 +397,8 @@ async fn resume(
         Some(signer) => vec![signer.key(node).await?],
         None => keys(node, &folder).await?,
     };
-    let mut watch =
-        Watch::new(vec![node.clone()], keys, step::storage()?, step::scope(node).await?, folder);
+    let scope = step::scope(node).await?;
+    let mut watch = Watch::new(vec![node.clone()], keys, step::storage(scope)?, scope, folder);
     watch.depth = depth(check_host);
     let mut raised = None;
     let tell = |carried: &Carried| {
@@ -432,6 +442,7 @@ async fn standings(node: &Client, place: Option<Place>) -> Result<Vec<Stands>> {
     };
     let mut found = Vec::new();
     for (path, state) in states {
+        let path = path.to_string_lossy().into_owned();
         found.push(match state {
             Ok(state) => {
                 let standing = node.model(&state.model_id).await?.map(Standing::from);
@@ -455,6 +466,7 @@ pub(super) fn create(path: Option<PathBuf>, state: State) -> Result<StateFile> {
         Some(path) => path,
         None => folder()?.path_of(&state.model_id),
     };
+    text_path(&path)?;
     Ok(StateFile::create(&path, state)?)
 }
 
@@ -468,9 +480,9 @@ pub(super) async fn commit(
     check_host: bool,
 ) -> Result<Py<PyAny>> {
     let key = signer.key(node).await?;
-    let storage = step::storage()?;
-    let host =
-        Host { storage: &storage, scope: step::scope(node).await?, depth: depth(check_host) };
+    let scope = step::scope(node).await?;
+    let storage = step::storage(scope)?;
+    let host = Host { storage: &storage, scope, depth: depth(check_host) };
     let session = session(node, &key, host)?;
     let done = match terms {
         Some(terms) => session.commit(file, terms).await?,
@@ -499,8 +511,8 @@ pub(super) fn session<'a>(
 
 /// Coins that are set aside for reveals, each with its model.
 pub(super) fn set_aside() -> Result<Vec<(ObjectId, ObjectId)>> {
-    match folder() {
-        Ok(folder) => Ok(folder.set_aside()?),
+    match ConfigDir::from_env() {
+        Ok(wallet) => Ok(StateFolder::new(wallet.models()).set_aside()?),
         // Without a home there is no folder, and nothing in it.
         Err(_) => Ok(Vec::new()),
     }
@@ -514,7 +526,9 @@ pub(super) fn now_ms() -> u64 {
 
 /// The folder with the states of the default wallet.
 pub(super) fn folder() -> Result<StateFolder> {
-    Ok(StateFolder::new(ConfigDir::from_env()?.models()))
+    let folder = StateFolder::new(ConfigDir::from_env()?.models());
+    text_path(folder.path())?;
+    Ok(folder)
 }
 
 fn preparation(

@@ -13,8 +13,8 @@ use soma_model::{
 use soma_proto::{KeyPair, ObjectId};
 use soma_rpc::Client;
 use soma_storage::{
-    Addressing, Destination, Environment, Storage, Store, StoreOptions, UploadOptions, Uploaded,
-    Url,
+    AddressPolicy, Addressing, Destination, Environment, Storage, Store, StoreOptions,
+    UploadOptions, Uploaded, Url,
 };
 
 use super::{SomaClient, prepared, step};
@@ -43,8 +43,10 @@ impl SomaClient {
     ///
     /// ``commission_rate`` is in basis points, ``stake_amount`` an int of shannons or a
     /// float or Decimal of SOMA; the network's minimum without it. With ``update``, the
-    /// id of an active model, it gets new weights instead. With ``wait`` the next epoch
-    /// is waited for and the model revealed too; else :meth:`reveal_when_open` does that.
+    /// id of an active model, it gets new weights instead; its state file must be in the
+    /// wallet's folder (:meth:`import_state` and :meth:`recover_model` bring it there).
+    /// With ``wait`` the next epoch is waited for and the model revealed too; else
+    /// :meth:`reveal_when_open` does that.
     ///
     /// ``parallel`` parts (8) of ``part_size`` bytes (chosen by the file's size) are sent
     /// at the same time, within ``memory`` bytes (192 MiB), at ``limit_rate`` bytes a
@@ -52,15 +54,16 @@ impl SomaClient {
     /// ``verify_url`` fetches the whole object again before anything is staked.
     ///
     /// Key, ids and progress are in a state file of the wallet's folder before they
-    /// count. Cancelled or interrupted anywhere, the same call goes on there: it uploads
-    /// what is missing and pays once. With ``new`` it begins anew. The key is made from
-    /// the signer's key and the object's name, so that :meth:`recover_model` can find
-    /// it again, or drawn with ``random_key``.
+    /// count. Cancelled or interrupted anywhere before the reveal, the same call goes on
+    /// there: it uploads what is missing and pays once. Called after the reveal, or with
+    /// ``new``, it begins anew and pays again. The key is made from the signer's key and
+    /// the object's name, so that :meth:`recover_model` can find it again, or drawn with
+    /// ``random_key``.
     ///
     /// The answer is a :class:`PublishedModel`, a str. Raises ValueError for a bad
-    /// destination or file, Refused before anything is sent or before anything is
-    /// staked, TransportError and SomaError of the store, TransactionFailed,
-    /// OutcomeUnknown.
+    /// destination or file, OSError for a file that cannot be read, Refused before
+    /// anything is sent or before anything is staked, TransportError and SomaError of the
+    /// store, TransactionFailed, OutcomeUnknown.
     ///
     /// >>> model = await client.publish(
     /// ...     signer, weights_file, host, 1000, stake_amount=1.0, embedding=embedding
@@ -110,8 +113,8 @@ impl SomaClient {
             weights,
             destination: to.parse().map_err(Error::from)?,
             place: StoreOptions {
-                public_url: public_url.map(url).transpose()?,
-                endpoint: endpoint.map(url).transpose()?,
+                public_url: public_url.map(|text| url("public_url", text)).transpose()?,
+                endpoint: endpoint.map(|text| url("endpoint", text)).transpose()?,
                 region,
                 addressing: ways(addressing)?,
                 limit_rate,
@@ -158,7 +161,10 @@ impl Job {
     async fn run(self, node: &Client) -> Result<Py<PyAny>> {
         let key = self.signer.key(node).await?;
         let scope = step::scope(node).await?;
-        let storage = step::storage()?;
+        // The user named the store, so it may be at home; its public URL is read by
+        // what the network allows.
+        let at_home = Storage::new(AddressPolicy::Any)?;
+        let storage = step::storage(scope)?;
         let stake_amount = match (self.stake_amount, self.update) {
             (Some(stake), _) => stake,
             (None, Some(_)) => 0,
@@ -168,7 +174,7 @@ impl Job {
         let depth = if self.verify_url { Depth::Everything } else { Depth::Header };
         let host = Host { storage: &storage, scope, depth };
         let session = prepared::session(node, &key, host)?;
-        let publication = self.publication(&storage, scope, &key)?;
+        let publication = self.publication(&at_home, scope, &key)?;
 
         let (file, of) = self.foreseen(&publication, &session, terms).await?;
         let (mut file, uploaded) = transferring(self.progress.as_ref(), async |teller| {
@@ -294,8 +300,9 @@ fn published(
     })?)
 }
 
-fn url(text: &str) -> Result<Url> {
-    text.parse().map_err(|error| Error::argument(format!("{text} is no URL: {error}")))
+/// Its text may hold a password or a signature, so no error repeats it.
+fn url(name: &str, text: &str) -> Result<Url> {
+    text.parse().map_err(|error| Error::argument(format!("{name} is no URL: {error}")))
 }
 
 fn ways(text: &str) -> Result<Addressing> {

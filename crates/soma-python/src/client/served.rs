@@ -16,10 +16,10 @@ use soma_model::{Depth, Scope, Standing};
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{ModelWeightsManifest, ObjectId};
 use soma_rpc::Client;
-use soma_storage::{AddressPolicy, Expected, Storage, redacted};
+use soma_storage::{Expected, Storage, redacted};
 
 use super::{SomaClient, step};
-use crate::arguments::Id;
+use crate::arguments::{Id, text_path};
 use crate::error::{Error, Result};
 use crate::namespace::{made, shape};
 use crate::runtime;
@@ -44,8 +44,8 @@ impl SomaClient {
     /// :meth:`download_model` puts into a file. ``allow_private`` fetches from private
     /// addresses and by plain http on a public network too.
     ///
-    /// Raises SomaError if the weights are not revealed or not the committed ones,
-    /// TransportError if the host does not answer.
+    /// Raises SomaError if the weights are not revealed, not the committed ones or at a
+    /// URL that must not be fetched, TransportError if the host does not answer.
     ///
     /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
     /// >>> await client.advance_epoch()
@@ -110,6 +110,7 @@ impl SomaClient {
         runtime::future(
             py,
             runtime::apart(move || async move {
+                text_path(&output)?;
                 if !overwrite && fs::symlink_metadata(&output).is_ok() {
                     return Err(soma_crypto::Error::OutputExists { path: output }.into());
                 }
@@ -233,11 +234,7 @@ impl SomaClient {
 /// Fetches from hosts that strangers chose.
 async fn storage(node: &Client, allow_private: bool) -> Result<(Storage, Scope)> {
     let scope = if allow_private { Scope::Local } else { step::scope(node).await? };
-    let policy = match scope {
-        Scope::Local => AddressPolicy::Any,
-        _ => AddressPolicy::default(),
-    };
-    Ok((Storage::new(policy)?, scope))
+    Ok((step::storage(scope)?, scope))
 }
 
 async fn options(
@@ -277,7 +274,8 @@ async fn fetch(storage: &Storage, weights: &ModelWeightsManifest) -> Result<Py<P
     let mut hasher = Blake2b256::new();
     let mut at = 0;
     while at < expected.size {
-        let part = storage.fetch_range(url, at..expected.size.min(at + FETCH_STEP)).await?;
+        let part = storage.fetch_range(url, at..expected.size.min(at + FETCH_STEP)).await;
+        let part = part.map_err(Error::Served)?;
         if part.is_empty() {
             let url = redacted(url);
             let (expected, found) = (expected.size, at);
@@ -310,11 +308,12 @@ async fn download(
         };
         if decrypt {
             let key = soma_crypto::Key::from_bytes(*weights.decryption_key.as_bytes());
-            storage.download_decrypted(url, output, &expected, &key, tell).await?;
+            storage.download_decrypted(url, output, &expected, &key, tell).await
         } else {
-            storage.download(url, output, &expected, tell).await?;
+            storage.download(url, output, &expected, tell).await
         }
-        Ok(())
+        .map(drop)
+        .map_err(Error::Served)
     })
     .await
 }

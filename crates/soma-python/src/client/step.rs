@@ -104,8 +104,9 @@ pub(super) async fn prepare_reveal(
     sender: Address,
     plan: &RevealPlan,
 ) -> Result<Prepared> {
-    let storage = storage()?;
-    let host = Host { storage: &storage, scope: scope(node).await?, depth: Depth::Nothing };
+    let scope = scope(node).await?;
+    let storage = storage(scope)?;
+    let host = Host { storage: &storage, scope, depth: Depth::Nothing };
     let gas = Gas::sparing(&prepared::set_aside()?, Some(&plan.model_id));
     Ok(plan.prepare(node, &host, sender, &gas).await?)
 }
@@ -139,7 +140,12 @@ pub(super) async fn scope(node: &Client) -> Result<Scope> {
     Ok(if chain.as_deref() == Some("localnet") { Scope::Local } else { Scope::Public })
 }
 
-/// Fetches from hosts of weights; a local network's host is on this machine.
-pub(super) fn storage() -> Result<Storage> {
-    Ok(Storage::new(AddressPolicy::Any)?)
+/// Fetches from hosts of weights. A local network's host is on this machine; on a
+/// public network strangers must reach it, and a URL must not lead into our own.
+pub(super) fn storage(scope: Scope) -> Result<Storage> {
+    let policy = match scope {
+        Scope::Local => AddressPolicy::Any,
+        _ => AddressPolicy::default(),
+    };
+    Ok(Storage::new(policy)?)
 }

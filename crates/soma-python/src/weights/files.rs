@@ -9,6 +9,7 @@ use soma_wallet::file;
 
 use super::Progress;
 use super::progress::reporting;
+use crate::arguments::text_path;
 use crate::error::{Error, Result, text};
 use crate::runtime::Stop;
 
@@ -50,7 +51,9 @@ pub(crate) fn encrypt_file(
     stop: &Stop,
 ) -> Result<Encrypted> {
     let key = Key::generate()?;
+    text_path(&job.output)?;
     if let Some(path) = &key_file {
+        text_path(path)?;
         write_key(path, &key)?;
     }
     let sealed = reporting(job.progress.as_ref(), stop, |options| {
@@ -85,6 +88,7 @@ pub(crate) fn decrypt_file(
     commitment: Option<Digest>,
     stop: &Stop,
 ) -> Result<Decrypted> {
+    text_path(&job.output)?;
     let opened = reporting(job.progress.as_ref(), stop, |options| {
         let options = options.clone().with_existing(job.existing());
         let (input, output) = (Input::file(&job.input), Output::file(&job.output));

@@ -52,7 +52,7 @@ pub(super) async fn run(args: DownloadArgs, context: &Context) -> Result<()> {
     drop(progress);
     context.out.print(&DownloadReport {
         model_id: args.model_id,
-        output_path: output,
+        output_path: output.display().to_string(),
         size_bytes: manifest.size(),
     })
 }
@@ -60,13 +60,13 @@ pub(super) async fn run(args: DownloadArgs, context: &Context) -> Result<()> {
 #[derive(Serialize)]
 struct DownloadReport {
     model_id: ObjectId,
-    output_path: PathBuf,
+    output_path: String,
     size_bytes: u64,
 }
 
 impl Report for DownloadReport {
     fn text(&self, page: &mut Page) {
         let size = format::bytes(self.size_bytes);
-        page.line(format!("Verified and wrote {size} to {}", self.output_path.display()));
+        page.line(format!("Verified and wrote {size} to {}", self.output_path));
     }
 }
