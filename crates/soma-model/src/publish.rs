@@ -253,8 +253,11 @@ impl Publication {
                 }
                 _ => {
                     let before = state.spent.iter().rev().find_map(|it| it.weights_url.as_ref());
+                    let is_live = |it: &&Round| before.is_none() || it.stage() != Stage::Revealed;
                     before.is_some_and(is_here)
-                        || rounds.into_iter().any(|it| is_here(&it.weights_url) || sent_here(it))
+                        || rounds
+                            .filter(is_live)
+                            .any(|it| is_here(&it.weights_url) || sent_here(it))
                 }
             };
             if taken {
@@ -375,6 +378,7 @@ impl Session<'_> {
         terms: Terms,
     ) -> Result<()> {
         self.check_chain(file).await?;
+        let gas = self.commit_gas(file)?;
         let round = round(file, of)?;
         if round.stage() != Stage::Unsealed {
             return Ok(());
@@ -388,7 +392,7 @@ impl Session<'_> {
                     .with_model_id(file.state.model_id)
                     .with_staking_pool_id(file.state.staking_pool_id)
                     .with_commission_rate(terms.commission_rate)
-                    .prepare(self.client, sender, &self.gas)
+                    .prepare(self.client, sender, &gas)
                     .await?
             }
             RevealOf::Update => {
@@ -397,7 +401,7 @@ impl Session<'_> {
                     weights_url_commitment: url,
                     weights_commitment: unknown,
                 };
-                let mut prepared = plan.prepare(self.client, sender, &self.gas).await?;
+                let mut prepared = plan.prepare(self.client, sender, &gas).await?;
                 let taken = self.check_active_url(file, round).await?;
                 prepared.report.extend(Report::from_iter(taken));
                 prepared

@@ -11,11 +11,8 @@ use crate::{Result, StateFolder};
 
 /// How often another process is asked whether it is done.
 const ASK: Duration = Duration::from_millis(50);
-/// How long another process may take for its turn: one that hangs must not make
-/// this one miss a window.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Stands for the coins of the folder's owner in the name of a lock.
-const COINS: &str = ".coins";
+const COINS: &str = "coins";
 
 /// Shared by steps that are taken at the same time: no two of them choose the
 /// same coin, and none takes a coin that is set aside for another model. Other
@@ -35,10 +32,15 @@ impl Till {
         Self { folder: Some(folder), turn: Arc::default() }
     }
 
-    /// Waits until nobody else chooses coins or sends what they pay for.
-    pub(crate) async fn turn(&self) -> Turn {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        Turn { _within: turn, _among: self.lock().await }
+    /// Waits until nobody else chooses coins or sends what they pay for, at most for
+    /// `patience`. Then the turn is taken all the same: a coin that two want fails one
+    /// of them, and a window that is missed is worse.
+    pub(crate) async fn turn(&self, patience: Duration) -> Turn {
+        let both = async {
+            let within = Arc::clone(&self.turn).lock_owned().await;
+            Turn { _within: Some(within), _among: self.lock().await }
+        };
+        tokio::time::timeout(patience, both).await.unwrap_or_default()
     }
 
     /// The coins that are set aside, each with its model.
@@ -46,26 +48,23 @@ impl Till {
         self.folder.as_ref().map_or(Ok(Vec::new()), StateFolder::set_aside)
     }
 
-    /// Holds other processes off. Without a lock the turn is taken all the same:
-    /// a coin that two want fails one of them, and a window that is missed is worse.
+    /// Holds other processes off, where there are locks.
     async fn lock(&self) -> Option<Lock> {
         let folder = self.folder.as_ref()?.path();
         file::create_private_folder(folder).ok()?;
-        let begin = tokio::time::Instant::now();
-        while begin.elapsed() < PATIENCE {
+        loop {
             match Lock::acquire_within(&folder.join(COINS), Duration::ZERO) {
                 Ok(lock) => return Some(lock),
                 Err(soma_wallet::Error::Locked { .. }) => tokio::time::sleep(ASK).await,
                 Err(_) => return None,
             }
         }
-        None
     }
 }
 
 /// A turn, until it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Turn {
-    _within: OwnedMutexGuard<()>,
+    _within: Option<OwnedMutexGuard<()>>,
     _among: Option<Lock>,
 }

@@ -77,7 +77,7 @@ impl Session<'_> {
     /// [`Error::Rpc`], [`Error::File`].
     pub async fn set_aside(&self, file: &mut StateFile) -> Result<ObjectId> {
         self.check_chain(file).await?;
-        let _turn = self.till.turn().await;
+        let _turn = self.till.turn(self.timeout).await;
         match self.keep_coin(file, 0).await? {
             Ok(coin) => Ok(coin),
             Err(missing) => Err(Error::Refused(Report::from_iter([missing]))),
@@ -163,7 +163,7 @@ impl Session<'_> {
     }
 
     /// The coins for a commit: any but those that are set aside for other models.
-    pub(super) fn commit_gas(&self, file: &StateFile) -> Result<Gas> {
+    pub(crate) fn commit_gas(&self, file: &StateFile) -> Result<Gas> {
         if let Gas::Coins(_) = self.gas {
             return Ok(self.gas.clone());
         }

@@ -119,7 +119,7 @@ impl Session<'_> {
             return self.sign_and_send(file, of, Half::Reveal, prepared).await;
         }
         // Coins that others may want too; by now they may have been spent.
-        let _turn = self.till.turn().await;
+        let _turn = self.till.turn(self.timeout).await;
         let prepared = prepared.paid_anew(self.client, &self.reveal_gas(file)?).await?;
         self.sign_and_send(file, of, Half::Reveal, prepared).await
     }
@@ -204,7 +204,7 @@ impl Session<'_> {
             state.terms = terms.or(state.terms);
         })?;
         let clock = prepared.network.clock;
-        let _turn = self.till.turn().await;
+        let _turn = self.till.turn(self.timeout).await;
         let prepared = self.pay_for_commit(file, prepared).await?;
         let done = self.sign_and_send(file, of, Half::Commit, prepared).await?;
         Ok(Done { window: Some(RevealWindow::new(done.epoch, &clock)), ..done })

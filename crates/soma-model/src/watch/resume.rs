@@ -40,7 +40,7 @@ impl Watch {
     /// in which they ended. The future stays on its thread.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the folder cannot be read.
+    /// [`Error::Io`] if the folder cannot be read.
     pub async fn resume(
         &self,
         mut tell: impl FnMut(Event),

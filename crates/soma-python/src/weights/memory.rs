@@ -1,7 +1,7 @@
 //! Whole weights in memory, as the published client has them.
 //!
 //! Where the time goes for a gibibyte, encrypted and then hashed, in seconds of processor
-//! (two threads of a virtual Xeon, AVX-512):
+//! (two threads with AVX-512):
 //!
 //! | step | ours | published client |
 //! | --- | --- | --- |
