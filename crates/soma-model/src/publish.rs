@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use soma_crypto::{InputFile, Key};
 use soma_proto::{Commitment, DecryptionKey, KeyPair, ObjectId, WeightsUrl};
+use soma_rpc::Client;
 use soma_storage::{
     Destination, JournalError, Progress, Record, Source, Store, UploadOptions, Uploaded, Url,
     redacted,
@@ -16,7 +17,8 @@ use crate::prepare::{absolute, inspect};
 use crate::state::{Round, State, StateFile, StateFolder, Terms, Upload};
 use crate::{
     Check, CommitPlan, Error, Finding, Measured, ObjectName, Report, Result, RevealOf, Scope,
-    Session, Stage, Standing, TypedUrl, UpdatePlan, companion, embedding, weights_key,
+    Session, Stage, Standing, TypedUrl, UpdatePlan, close_update, companion, embedding,
+    weights_key,
 };
 
 /// What is to be published, and where.
@@ -82,14 +84,16 @@ impl Publication {
         StateFile::create(&folder.path_of(&state.model_id), state)
     }
 
-    /// The state file of `model` with these weights as its update.
+    /// The state file of `model` with these weights as its update. One that the
+    /// chain shows to be over is closed before, see [`close_update`].
     ///
     /// # Errors
     /// [`Error::NotPrepared`] if there is no state file of the model,
     /// [`Error::Stage`] while other weights of it are on their way; as
-    /// [`Publication::open`].
-    pub fn open_update(
+    /// [`Publication::open`] and [`close_update`].
+    pub async fn open_update(
         &self,
+        client: &Client,
         folder: &StateFolder,
         model: ObjectId,
         begun: Begun,
@@ -100,6 +104,7 @@ impl Publication {
             return Err(Error::NotPrepared { model, folder: folder.path().to_owned() });
         }
         let mut file = StateFile::open(&path)?;
+        close_update(client, &mut file).await?;
         let has_begun =
             file.state.update.as_ref().is_some_and(|round| self.is_of(round, &weights_file));
         if has_begun && begun == Begun::Continue {

@@ -9,7 +9,6 @@ use pyo3::types::{PyDict, PyString};
 use soma_model::state::Terms;
 use soma_model::{
     Begun, Depth, Done, Host, Publication, Report, RevealOf, Scope, Session, StateFile,
-    close_update,
 };
 use soma_proto::{KeyPair, ObjectId};
 use soma_rpc::Client;
@@ -220,14 +219,12 @@ impl Job {
         terms: Terms,
     ) -> Result<(StateFile, RevealOf)> {
         let folder = prepared::folder()?;
-        if let Some(model) = self.update {
-            let path = folder.path_of(&model);
-            if path.exists() {
-                close_update(session.client, &mut StateFile::open(&path)?).await?;
-            }
-        }
         let (file, of) = match self.update {
-            Some(model) => (publication.open_update(&folder, model, self.begun)?, RevealOf::Update),
+            Some(model) => {
+                let client = session.client;
+                let file = publication.open_update(client, &folder, model, self.begun).await?;
+                (file, RevealOf::Update)
+            }
             None => (publication.open(&folder, self.begun)?, RevealOf::Registration),
         };
         let mut tried = Tried { publication, of, file: Some(file) };

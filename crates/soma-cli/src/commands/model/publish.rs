@@ -9,8 +9,7 @@ use serde::Serialize;
 use soma_localnet::FILES_PORT;
 use soma_model::state::Terms;
 use soma_model::{
-    Begun, CommitTimes, Depth, Done, Publication, RevealOf, Scope, StateFile, close_update,
-    embedding,
+    Begun, CommitTimes, Depth, Done, Publication, RevealOf, Scope, StateFile, embedding,
 };
 use soma_proto::{Amount, ObjectId, TransactionDigest};
 use soma_storage::{AddressPolicy, Destination, Storage, UploadOptions, Uploaded};
@@ -151,11 +150,9 @@ pub(super) async fn run(
     let folder = prepared::folder(context)?;
     let (mut file, of) = match args.update {
         Some(model) => {
-            let path = folder.path_of(&model);
-            if path.exists() {
-                close_update(&desk.sender.client, &mut StateFile::open(&path)?).await?;
-            }
-            (publication.open_update(&folder, model, begun)?, RevealOf::Update)
+            let client = &desk.sender.client;
+            let file = publication.open_update(client, &folder, model, begun).await?;
+            (file, RevealOf::Update)
         }
         None => (publication.open(&folder, begun)?, RevealOf::Registration),
     };
