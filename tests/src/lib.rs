@@ -2,9 +2,22 @@
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 
 use serde_json::Value;
+
+/// How a program of this crate ends: 0 if all holds, 1 if something does not, 2 if that
+/// could not be found out, with the reason on standard error.
+pub fn exit_code<E: std::fmt::Display>(outcome: Result<bool, E>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
 
 /// A throw-away local network in a process of its own, killed on drop.
 #[derive(Debug)]

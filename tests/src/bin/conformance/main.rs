@@ -22,14 +22,7 @@ const USAGE: &str = "usage: conformance --rpc URL [--faucet URL] [--admin URL] [
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
-    }
+    soma_tests::exit_code(run().await)
 }
 
 async fn run() -> Result<bool, Box<dyn std::error::Error>> {

@@ -54,14 +54,7 @@ struct Options {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
-    }
+    soma_tests::exit_code(run().await)
 }
 
 fn options() -> Result<Options> {
