@@ -7,8 +7,8 @@
 //! every reveal in which epoch it was sent: none before its window, and none
 //! missing.
 //!
-//! Epochs last 2 s. Where a machine takes long to start a node, because it is
-//! slow or busy, they last longer in proportion: what is tested is the watch.
+//! Epochs last 2 s unless told. Where a machine takes long to start a node, because
+//! it is slow or busy, they last longer in proportion: what is tested is the watch.
 
 mod chance;
 mod owner;
@@ -35,7 +35,7 @@ const USAGE: &str = "usage: watch --soma PATH [--epochs N] [--epoch-ms N] [--mod
 const QUIET: u64 = 3;
 /// How much longer than its epochs a run may take on a slow machine.
 const PATIENCE: u32 = 5;
-/// An epoch lasts at least this long.
+/// How long an epoch lasts unless told.
 const EPOCH_MS: u64 = 2_000;
 /// An epoch lasts at least as long as so many starts of the node.
 const STARTS: u64 = 10;
@@ -61,7 +61,7 @@ fn options() -> Result<Options> {
     let mut options = Options {
         soma: String::new(),
         epochs: 50,
-        epoch_ms: 0,
+        epoch_ms: EPOCH_MS,
         models: 20,
         seed: u64::from(std::process::id()),
     };
@@ -85,11 +85,10 @@ fn options() -> Result<Options> {
 
 async fn run() -> Result<bool> {
     let mut options = options()?;
-    if options.epoch_ms == 0 {
-        options.epoch_ms = EPOCH_MS.max(STARTS * process::start_ms(&options.soma).await?);
-    }
+    let start_ms = process::start_ms(&options.soma).await?;
+    options.epoch_ms = options.epoch_ms.max(STARTS * start_ms);
     println!(
-        "{} models, {} epochs of {} ms, seed {}",
+        "{} models, {} epochs of {} ms, seed {}; a node starts in {start_ms} ms",
         options.models, options.epochs, options.epoch_ms, options.seed
     );
     let home = tempfile::tempdir()?;
@@ -99,11 +98,12 @@ async fn run() -> Result<bool> {
     let watch = Watch::start(&place, &[&place.rpc_url(), &relay.url])?;
 
     let over = Arc::new(AtomicBool::new(false));
-    let owner = Owner::new(&place, &options).await?;
-    let (is_over, last) = (Arc::clone(&over), options.epochs - QUIET);
+    let last = options.epochs - QUIET;
+    let owner = Owner::new(&place, &options, last).await?;
+    let is_over = Arc::clone(&over);
     // The steps of a model stay on one thread.
     let owner = tokio::task::spawn_blocking(move || {
-        tokio::runtime::Handle::current().block_on(owner.work(is_over, last))
+        tokio::runtime::Handle::current().block_on(owner.work(is_over))
     });
     let trouble = tokio::spawn(make_trouble(
         node,
@@ -136,7 +136,8 @@ async fn run() -> Result<bool> {
     node.stop().await?;
 
     let record = record::read(&place.checkpoints)?;
-    let judged = record::judge(&record, &troubles.up, &options);
+    let usable_ms = record::usable_ms(start_ms, options.epoch_ms);
+    let judged = record::judge(&record, &troubles.up, usable_ms);
     println!(
         "{} kills of the node, {} of the watch, {} cuts of the relay; the node was back after {} ms at most",
         troubles.nodes,

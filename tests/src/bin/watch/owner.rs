@@ -25,7 +25,7 @@ const TERMS: Terms = Terms { stake_amount: 1_000_000_000, commission_rate: 500 }
 /// How long a commit may take; the same one is sent again after it.
 const SENDING: Duration = Duration::from_secs(5);
 /// Epochs from a reveal to the next commit, at most; and in which the first
-/// commits lie.
+/// commits lie, if there are as many.
 const PAUSE: u64 = 7;
 
 /// Somebody with many models.
@@ -37,6 +37,7 @@ pub(crate) struct Owner {
     weights: PathBuf,
     host: FileHost,
     models: Vec<Model>,
+    last: u64,
     chance: Chance,
 }
 
@@ -53,13 +54,15 @@ pub(crate) struct Work {
 }
 
 impl Owner {
-    pub(crate) async fn new(place: &Where, options: &Options) -> Result<Self> {
+    /// Somebody who begins nothing in epoch `last` or later. A first commit that fails
+    /// has at least one more epoch before that.
+    pub(crate) async fn new(place: &Where, options: &Options, last: u64) -> Result<Self> {
         let mut chance = Chance::new(options.seed ^ 0x5eed);
         fs::create_dir_all(&place.weights)?;
         let served = place.weights.join("served");
         let host = FileHost::start(&served, ([127, 0, 0, 1], 0).into(), Uploads::Refused).await?;
         let models = (0..options.models)
-            .map(|_| Model { path: None, next: chance.between(0, PAUSE) })
+            .map(|_| Model { path: None, next: chance.between(0, PAUSE.min(last - 1)) })
             .collect();
         Ok(Self {
             client: Client::new(place.rpc_url())?,
@@ -69,18 +72,19 @@ impl Owner {
             weights: place.weights.clone(),
             host,
             models,
+            last,
             chance,
         })
     }
 
-    /// Works until it is over. Nothing new is begun in epoch `last` or later.
-    pub(crate) async fn work(mut self, over: Arc<AtomicBool>, last: u64) -> Result<Work> {
+    /// Works until it is over.
+    pub(crate) async fn work(mut self, over: Arc<AtomicBool>) -> Result<Work> {
         let mut work = Work::default();
         while !over.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let Ok(epoch) = self.client.epoch().await else { continue };
             for place in 0..self.models.len() {
-                if epoch < last && self.models[place].next <= epoch {
+                if epoch < self.last && self.models[place].next <= epoch {
                     self.go_on(place, epoch, &mut work).await?;
                 }
             }

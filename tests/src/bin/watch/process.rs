@@ -10,6 +10,7 @@ use std::time::Duration;
 use soma_wallet::{ConfigDir, NewKey, Wallet};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::chance::now_ms;
@@ -135,49 +136,63 @@ async fn launch(place: &Where, flags: &[&str]) -> Result<Child> {
 pub(crate) struct Watch {
     place: Where,
     urls: Vec<String>,
+    running: Running,
+    /// Lines of those that were killed.
+    printed_before: Vec<String>,
+}
+
+/// One process, and what it has printed so far.
+struct Running {
     child: Child,
     printed: Arc<Mutex<Vec<String>>>,
-    /// Lines of those that were killed.
-    printed_before: usize,
+    readers: JoinSet<()>,
+}
+
+impl Running {
+    fn has_printed(&self) -> bool {
+        !self.printed.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// All lines of a process that has ended.
+    async fn lines(self) -> Vec<String> {
+        self.readers.join_all().await;
+        std::mem::take(&mut self.printed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Watch {
     pub(crate) fn start(place: &Where, urls: &[&String]) -> Result<Self> {
         let urls: Vec<String> = urls.iter().map(|url| (*url).clone()).collect();
-        let printed = Arc::default();
-        let child = watch(place, &urls, &printed)?;
-        Ok(Self { place: place.clone(), urls, child, printed, printed_before: 0 })
+        let running = watch(place, &urls)?;
+        Ok(Self { place: place.clone(), urls, running, printed_before: Vec::new() })
     }
 
     /// Kills it, and starts another one.
     pub(crate) async fn kill_and_start(&mut self) -> Result<()> {
-        self.child.kill().await?;
-        self.printed_before = self.lines().len();
-        self.child = watch(&self.place, &self.urls, &self.printed)?;
+        self.running.child.kill().await?;
+        let killed = std::mem::replace(&mut self.running, watch(&self.place, &self.urls)?);
+        self.printed_before.extend(killed.lines().await);
         Ok(())
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Stops it as systemd would.
     pub(crate) async fn stop(mut self) -> Result<Ended> {
-        if let Some(status) = self.child.try_wait()? {
+        if let Some(status) = self.running.child.try_wait()? {
             return Err(format!("the watch ended by itself: {status}").into());
         }
         // One that has just been started has to listen first.
         let deadline = tokio::time::Instant::now() + START;
-        while self.lines().len() <= self.printed_before && tokio::time::Instant::now() < deadline {
+        while !self.running.has_printed() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let code = terminate(&mut self.child).await?;
-        let lines = self.lines();
+        let code = terminate(&mut self.running.child).await?;
+        let mut lines = self.printed_before;
+        lines.extend(self.running.lines().await);
         Ok(Ended { code, lines })
     }
 }
 
-fn watch(place: &Where, urls: &[String], printed: &Arc<Mutex<Vec<String>>>) -> Result<Child> {
+fn watch(place: &Where, urls: &[String]) -> Result<Running> {
     let mut command = Command::new(&place.soma);
     command.args(["model", "watch", "--json"]).env("SOMA_CONFIG_DIR", &place.config);
     for url in urls {
@@ -191,21 +206,22 @@ fn watch(place: &Where, urls: &[String], printed: &Arc<Mutex<Vec<String>>>) -> R
         .spawn()?;
     let stdout = child.stdout.take().ok_or("no standard output")?;
     let mut stderr = child.stderr.take().ok_or("no standard error")?;
-    let lines = Arc::clone(printed);
-    tokio::spawn(async move {
+    let (printed, mut readers) = (Arc::new(Mutex::new(Vec::new())), JoinSet::new());
+    let lines = Arc::clone(&printed);
+    readers.spawn(async move {
         let mut stdout = BufReader::new(stdout).lines();
         while let Ok(Some(line)) = stdout.next_line().await {
             lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     });
-    let lines = Arc::clone(printed);
-    tokio::spawn(async move {
+    let lines = Arc::clone(&printed);
+    readers.spawn(async move {
         let mut text = String::new();
         if stderr.read_to_string(&mut text).await.is_ok() && !text.is_empty() {
             lines.lock().unwrap_or_else(PoisonError::into_inner).push(format!("stderr: {text}"));
         }
     });
-    Ok(child)
+    Ok(Running { child, printed, readers })
 }
 
 /// How the watch ended, and what it had told.

@@ -9,11 +9,18 @@ use soma_proto::checkpoint::{CertifiedCheckpointSummary, CheckpointContents};
 use soma_proto::effects::TransactionEffects;
 use soma_proto::{Object, ObjectId, SignedTransaction, TransactionKind};
 
-use crate::{Options, Result};
+use crate::Result;
+
+/// For how long the node must be there in a window at least, in milliseconds.
+const USABLE_MS: u64 = 500;
+/// The same on a machine that is slow to start a node, in such starts.
+const USABLE_STARTS: u64 = 3;
 
 /// A window in which the node was there for less than this, in milliseconds,
 /// proves nothing: nobody could have revealed in it.
-const USABLE_MS: u64 = 500;
+pub(crate) fn usable_ms(start_ms: u64, epoch_ms: u64) -> u64 {
+    USABLE_MS.max(USABLE_STARTS * start_ms).min(epoch_ms / 4)
+}
 
 /// A checkpoint as the network writes it.
 #[derive(Deserialize)]
@@ -95,8 +102,8 @@ pub(crate) struct Judged {
     delays_ms: Vec<u64>,
 }
 
-/// Holds every reveal against its commit.
-pub(crate) fn judge(record: &[Entry], up: &[(u64, u64)], options: &Options) -> Judged {
+/// Holds every reveal against its commit, where the node was `up` at these times.
+pub(crate) fn judge(record: &[Entry], up: &[(u64, u64)], usable_ms: u64) -> Judged {
     let mut judged = Judged::default();
     let mut open: BTreeMap<ObjectId, Entry> = BTreeMap::new();
     // An epoch begins when the one before ends.
@@ -135,7 +142,7 @@ pub(crate) fn judge(record: &[Entry], up: &[(u64, u64)], options: &Options) -> J
                         .iter()
                         .map(|(from, to)| entry.time_ms.min(*to).saturating_sub(begin.max(*from)))
                         .sum();
-                    match there < USABLE_MS.min(options.epoch_ms / 4) {
+                    match there < usable_ms {
                         true => judged.unusable.push(commit),
                         false => judged.missed.push(commit),
                     }
