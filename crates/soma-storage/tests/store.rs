@@ -264,7 +264,7 @@ fn broken_after(
 /// The first answer breaks off; what is missing is asked for, and only that.
 async fn goes_on_after(sent: usize, end: End) {
     let server = Server::start(broken_after(sent, end)).await;
-    let storage = storage().with_retry(at_once(3)).with_stall_timeout(Duration::from_millis(300));
+    let storage = storage().with_retry(at_once(3)).with_stall_timeout(Duration::from_secs(2));
     let (_directory, dest) = place();
     storage.download(&server.url, &dest, &expected(&painted(400_000)), |_| {}).await.unwrap();
     assert_eq!(std::fs::read(&dest).unwrap(), painted(400_000));
@@ -448,7 +448,7 @@ async fn a_host_that_drips_is_given_up() {
         }
     })
     .await;
-    let storage = storage().with_stall_timeout(Duration::from_millis(300));
+    let storage = storage().with_stall_timeout(Duration::from_secs(2));
     let (_directory, dest) = place();
     let wanted = expected(&painted(1_000_000));
     let both = async {
@@ -474,7 +474,7 @@ async fn a_host_that_drips_wherever_it_is_asked_to_go_on_is_given_up() {
         Reply { end: End::Drip, ..raw(status, &headers[usize::from(first == 0)..], b"") }
     })
     .await;
-    let storage = storage().with_retry(at_once(3)).with_stall_timeout(Duration::from_millis(300));
+    let storage = storage().with_retry(at_once(3)).with_stall_timeout(Duration::from_secs(2));
     let (_directory, dest) = place();
     let wanted = expected(&painted(LENGTH));
     let download = storage.download(&server.url, &dest, &wanted, |_| {});

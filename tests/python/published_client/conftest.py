@@ -12,11 +12,16 @@ import pathlib
 import sys
 
 import pytest
+from hypothesis import settings
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import network as networks  # noqa: E402
+
+# A busy machine is no failure.
+settings.register_profile("soma", deadline=None)
+settings.load_profile("soma")
 
 MODULE = os.environ.get("SOMA_CLIENT_MODULE", "soma_sdk")
 SDK = importlib.import_module(MODULE)

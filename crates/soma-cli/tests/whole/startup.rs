@@ -11,9 +11,9 @@ fn it_answers_soon_and_stops_cleanly() {
     let user = User::of(&network);
     let status = user.json(&["status"]);
     let answered = network.ready_after + since.elapsed();
-    // A release build on an idle machine is meant to take 200 ms; this is a debug build
-    // on a machine that runs the other tests.
-    assert!(answered < Duration::from_secs(10), "{answered:?}");
+    // It does not hang. How fast it is on an idle machine is measured elsewhere, by
+    // `cargo xtask bench-startup`: this is a debug build beside other tests.
+    assert!(answered < Duration::from_secs(120), "{answered:?}");
     println!("ready after {:?}, first command done after {answered:?}", network.ready_after);
 
     assert_eq!(status["chain_id"], network.ready["chain_id"]);

@@ -4,7 +4,6 @@
 //! that point; the network keeps what had reached it.
 
 use std::fs;
-use std::time::Duration;
 
 use soma_crypto::Options;
 use soma_localnet::account_keys;
@@ -14,6 +13,7 @@ use soma_model::{
 };
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{KeyPair, TransactionData, TransactionKind};
+use tokio::sync::Notify;
 
 use crate::world::{STAKE, TERMS, TIMEOUT, World, forget_epoch, refusal, reopen, written};
 
@@ -51,18 +51,23 @@ async fn a_registration_and_an_update() {
     assert_eq!(early.failure(), Some("ModelRevealEpochMismatch"));
     assert!(file.state.registration.reveal.is_none());
 
-    let mut waits = 0;
-    let (revealed, ()) = tokio::join!(
-        session.reveal_when_open(&mut file, RevealOf::Registration, |event| {
-            waits += usize::from(matches!(event, Event::Waiting(_)));
-        }),
-        async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            world.next_epoch().await;
-        }
-    );
+    // The epoch ends when it is heard that somebody waits for that.
+    let waits = Notify::new();
+    let revealed = async {
+        tokio::join!(
+            session.reveal_when_open(&mut file, RevealOf::Registration, |event| {
+                if matches!(event, Event::Waiting(_)) {
+                    waits.notify_one();
+                }
+            }),
+            async {
+                waits.notified().await;
+                world.next_epoch().await;
+            }
+        )
+    };
+    let (revealed, ()) = tokio::time::timeout(TIMEOUT, revealed).await.unwrap();
     let revealed = revealed.unwrap();
-    assert!(waits > 0);
     assert_eq!(revealed.epoch, 1);
     assert_eq!(world.status(&file).await, ModelStatus::Active);
     let paid = before - world.balance().await;
