@@ -14,9 +14,12 @@ use crate::{AddressPolicy, Error, Result, RetryPolicy};
 /// Long enough for a slow handshake across the world.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long nothing may move before a transfer counts as dead. Stores that
-/// assemble a large object need tens of seconds before they answer.
+/// How long nothing may move before a transfer counts as dead.
 const STALL_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How much longer a store may work on an object that it puts together from parts:
+/// Amazon speaks of several minutes (API reference, CompleteMultipartUpload).
+const ASSEMBLY: u32 = 10;
 
 /// The least that must come of an answer, in bytes a second and over the stall
 /// timeout: whoever sends less holds a connection for ever.
@@ -73,7 +76,8 @@ impl Storage {
         self
     }
 
-    /// Gives a transfer up when nothing has moved for so long; 90 s by default.
+    /// Gives a transfer up when nothing has moved for so long; 90 s by default. A
+    /// store that puts an object together from its parts has ten times as long.
     #[must_use]
     pub fn with_stall_timeout(mut self, timeout: Duration) -> Self {
         self.stall_timeout = timeout;
@@ -86,6 +90,13 @@ impl Storage {
     pub fn with_least_rate(mut self, bytes_per_second: u64) -> Self {
         self.least_rate = bytes_per_second;
         self
+    }
+
+    /// The same for a request that a store works on for minutes: it may be silent for
+    /// longer, and a byte now and then will do.
+    pub(crate) fn patient(&self) -> Self {
+        let stall_timeout = self.stall_timeout.saturating_mul(ASSEMBLY);
+        Self { stall_timeout, least_rate: 0, ..self.clone() }
     }
 
     /// The policy in force.

@@ -80,7 +80,7 @@ pub(crate) async fn rest(policy: RetryPolicy, failed: u32, error: Error) -> Resu
 }
 
 /// The low digits of the clock: good enough to keep clients apart.
-fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     f64::from(now.map_or(0, |d| d.subsec_nanos() % 1_000)) / 1_000.0
 }

@@ -33,6 +33,8 @@ type Make = fn() -> Reply;
 struct Objects {
     parts: BTreeMap<String, Vec<u8>>,
     object: Option<Vec<u8>>,
+    /// The object is not to be seen yet.
+    hidden: bool,
     wrong_tags: bool,
 }
 
@@ -70,7 +72,7 @@ impl Objects {
                 self.object = Some(request.body.clone());
                 reply("201 Created", &[("etag", "\"x\"")], b"")
             }
-            _ => match &self.object {
+            _ => match self.object.as_ref().filter(|_| !self.hidden) {
                 Some(object) => serve(request, object),
                 None => reply("404 Not Found", &[], b""),
             },
@@ -92,6 +94,8 @@ struct World {
     saved: Arc<Mutex<Option<Record>>>,
     /// How long it takes to save a record.
     slowness: Duration,
+    /// How long nothing may move.
+    stall: Duration,
     name: ObjectName,
 }
 
@@ -123,6 +127,7 @@ impl World {
             sealed,
             saved: Arc::default(),
             slowness: Duration::ZERO,
+            stall: Duration::from_secs(8),
             name,
         }
     }
@@ -138,7 +143,7 @@ impl World {
         let storage = Storage::new(AddressPolicy::Any)
             .unwrap()
             .with_retry(at_once(3))
-            .with_stall_timeout(Duration::from_secs(8));
+            .with_stall_timeout(self.stall);
         Store::open(&destination, &options, &environment, &storage).unwrap()
     }
 
@@ -306,26 +311,90 @@ async fn wrong_marks_end_in_an_error_and_the_next_run_begins_again() {
     world.assert_arrived(&done);
 }
 
-/// The object is there although the answer was lost.
-#[tokio::test]
-async fn a_lost_answer_to_the_last_request_is_no_failure() {
+/// A store with another way to put the object together.
+async fn assembling(
+    complete: impl Fn(&mut Objects, &Request) -> Reply + Send + Sync + 'static,
+) -> World {
     let objects = Arc::new(Mutex::new(Objects::default()));
     let shared = Arc::clone(&objects);
     let server = Server::start(move |_, request| {
         let mut objects = shared.lock().unwrap();
-        if request.method == "POST" && request.path.contains("uploadId=") {
-            if objects.object.is_some() {
-                return reply("404 Not Found", &[], b"<Error><Code>NoSuchUpload</Code></Error>");
-            }
-            objects.answer(request);
-            return Reply { bytes: Vec::new(), end: End::Reset };
+        match request.method == "POST" && request.path.contains("uploadId=") {
+            true => complete(&mut objects, request),
+            false => objects.answer(request),
         }
-        objects.answer(request)
     })
     .await;
-    let world = World { server, objects, ..World::new(Arc::new(|_, _| None)).await };
+    World { server, objects, ..World::new(Arc::new(|_, _| None)).await }
+}
+
+/// The object is there although the answer was lost.
+#[tokio::test]
+async fn a_lost_answer_to_the_last_request_is_no_failure() {
+    let world = assembling(|objects, request| {
+        if objects.object.is_some() {
+            return reply("404 Not Found", &[], b"<Error><Code>NoSuchUpload</Code></Error>");
+        }
+        objects.answer(request);
+        Reply { bytes: Vec::new(), end: End::Reset }
+    })
+    .await;
     let done = world.upload(IN_PARTS).await.unwrap();
     world.assert_arrived(&done);
+}
+
+/// To put a large object together takes longer than anything else may: some stores are
+/// silent meanwhile, Amazon sends a space now and then.
+#[tokio::test]
+async fn a_store_may_take_its_time_to_put_the_object_together() {
+    const STALL: Duration = Duration::from_secs(2);
+    fn silent(answer: Vec<u8>) -> Reply {
+        Reply { bytes: Vec::new(), end: End::Later(vec![(2 * STALL, answer)]) }
+    }
+    fn spaced(answer: Vec<u8>) -> Reply {
+        let text = String::from_utf8(answer).unwrap();
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        let length = (body.len() + 8).to_string();
+        let mut pieces = vec![(STALL / 4, b" ".to_vec()); 8];
+        pieces.push((Duration::ZERO, body.as_bytes().to_vec()));
+        Reply { end: End::Later(pieces), ..raw("200 OK", &[("content-length", &length)], b"") }
+    }
+    let upload = async |slowly: fn(Vec<u8>) -> Reply| {
+        let world = assembling(move |objects, request| {
+            let at_once = objects.answer(request);
+            // Only the answer tells: nobody sees the object before.
+            objects.hidden = true;
+            slowly(at_once.bytes)
+        });
+        let world = World { stall: STALL, ..world.await };
+        let done = world.upload(IN_PARTS).await.unwrap();
+        world.assert_arrived(&done);
+        let last = world.server.requests().pop().unwrap();
+        assert_eq!(last.method, "POST", "the first answer was the last");
+    };
+    tokio::join!(upload(silent), upload(spaced));
+}
+
+/// The answer is lost while the store is still at it: the upload is gone then, and the
+/// object not there yet. It is waited for, and nothing is sent again.
+#[tokio::test]
+async fn an_object_that_comes_after_the_answer_was_lost_is_found() {
+    let tries = AtomicUsize::new(0);
+    let world = assembling(move |objects, request| match tries.fetch_add(1, Ordering::Relaxed) {
+        0 => {
+            objects.answer(request);
+            objects.hidden = true;
+            Reply { bytes: Vec::new(), end: End::Reset }
+        }
+        n => {
+            objects.hidden = n < 3;
+            reply("404 Not Found", &[], b"<Error><Code>NoSuchUpload</Code></Error>")
+        }
+    })
+    .await;
+    let done = world.upload(IN_PARTS).await.unwrap();
+    world.assert_arrived(&done);
+    assert_eq!([1, 2, 3].map(|part| world.puts(part)), [1, 1, 1]);
 }
 
 /// A URL presigned for PUT is sent as it is, shown without its signature, and

@@ -12,7 +12,7 @@ use futures::stream::FuturesUnordered;
 use super::feed::{Feed, Part, Source};
 use super::journal::{Journal, Saver};
 use super::{Layout, Progress, Record, Uploaded};
-use crate::retry::repeat;
+use crate::retry::{jitter, repeat};
 use crate::{Error, ObjectName, Result, Store};
 
 /// How often progress is told.
@@ -86,17 +86,9 @@ impl Run<'_> {
         self.source.file.check_unchanged()?;
         saver.save_now(record.clone()).await?;
         let (marks, id) = record.marks().zip(record.upload_id()).ok_or(Error::Record)?;
-        let (store, key) = (self.store, &self.key);
-        let completed = repeat(store.storage().retry(), || store.complete(key, id, &marks)).await;
-        if let Err(error) = completed {
-            // An answer that was lost looks like this when the request is repeated.
-            let there = store.length(name).await.ok().flatten();
-            if there != Some(self.source.length()) {
-                return Err(error);
-            }
-        }
+        self.complete(name, id, &marks).await?;
         self.tell(record);
-        let meter = store.meter();
+        let meter = self.store.meter();
         Ok(Uploaded {
             length: self.source.length(),
             digest: record.digest(),
@@ -104,6 +96,36 @@ impl Run<'_> {
             read: meter.read(),
             sent: meter.sent(),
         })
+    }
+
+    /// Has the store put the object together. Where an answer was lost the store may
+    /// still be at it, and know neither the upload any more nor the object yet: there
+    /// are twice as many pauses for that as elsewhere.
+    async fn complete(&self, name: &ObjectName, id: &str, marks: &[String]) -> Result<()> {
+        let mut policy = self.store.storage().retry();
+        policy.attempts = policy.attempts.saturating_mul(2).saturating_sub(1);
+        let (mut failed, mut lost) = (0, None);
+        loop {
+            let Err(error) = self.store.complete(&self.key, id, marks).await else { return Ok(()) };
+            failed += 1;
+            // A store that was silent for so long is not waited for once more.
+            let last = failed >= policy.attempts || matches!(error, Error::Timeout { .. });
+            // A repeated request fails for good where the first one has succeeded.
+            if last || !error.is_retriable() {
+                let there = self.store.length(name).await.ok().flatten();
+                if there == Some(self.source.length()) {
+                    return Ok(());
+                }
+            }
+            let error = match lost.take() {
+                Some(lost) if !error.is_retriable() => lost,
+                _ => error,
+            };
+            let pause = policy.pause(failed, &error, jitter()).filter(|_| !last);
+            let Some(pause) = pause else { return Err(error) };
+            tokio::time::sleep(pause).await;
+            lost = Some(error);
+        }
     }
 
     /// Sends what is missing: each part once its hash is on record.

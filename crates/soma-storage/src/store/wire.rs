@@ -69,13 +69,17 @@ impl Wire {
         if url.host_str().is_some_and(|host| METADATA_HOSTS.contains(&host)) {
             return self.ask_metadata(parts, body, &url).await;
         }
+        let storage = match assembles(&parts.method, &url) {
+            true => self.storage.patient(),
+            false => self.storage.clone(),
+        };
         let moved = Arc::new(AtomicU64::new(0));
         let sending = self.metered(body, Arc::clone(&moved));
-        let request = self.storage.request(parts.method, &url)?.headers(parts.headers);
+        let request = storage.request(parts.method, &url)?.headers(parts.headers);
         let request = request.body(sending);
         let moved = || moved.load(Ordering::Relaxed);
-        let response = self.storage.send_body(method, &url, request, moved, |_| {}).await?;
-        self.answer(method, &url, success(method, &url, response).await?).await
+        let response = storage.send_body(method, &url, request, moved, |_| {}).await?;
+        answer(&storage, method, &url, success(method, &url, response).await?).await
     }
 
     /// Asks for credentials where only a cloud's own machines get an answer.
@@ -91,35 +95,10 @@ impl Wire {
         let request = request.body(bytes.unwrap_or_default());
         match tokio::time::timeout(METADATA_TIMEOUT, request.send()).await {
             Ok(Ok(response)) if response.status().is_success() => {
-                self.answer(method, url, response).await
+                answer(&self.storage, method, url, response).await
             }
             _ => Err(Error::NoCredentials),
         }
-    }
-
-    /// Reads the whole answer.
-    async fn answer(
-        &self,
-        method: &'static str,
-        url: &Url,
-        mut response: reqwest::Response,
-    ) -> Result<HttpResponse> {
-        let mut answer = http::Response::new(());
-        *answer.status_mut() = response.status();
-        *answer.headers_mut() = std::mem::take(response.headers_mut());
-        let mut bytes = Vec::new();
-        let mut body = self.storage.body(method, url, response, 0);
-        while let Some(chunk) = body.next().await? {
-            if bytes.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(Error::WrongLength {
-                    url: redacted(url),
-                    expected: LONGEST_ANSWER as u64,
-                    found: (bytes.len() + chunk.len()) as u64,
-                });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(answer.map(|()| Bytes::from(bytes).into()))
     }
 
     /// The body in slices that are counted as they go.
@@ -143,6 +122,41 @@ impl Wire {
             }
         }))
     }
+}
+
+/// Reads a whole answer.
+async fn answer(
+    storage: &Storage,
+    method: &'static str,
+    url: &Url,
+    mut response: reqwest::Response,
+) -> Result<HttpResponse> {
+    let mut answer = http::Response::new(());
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = std::mem::take(response.headers_mut());
+    let mut bytes = Vec::new();
+    let mut body = storage.body(method, url, response, 0);
+    while let Some(chunk) = body.next().await? {
+        if bytes.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(Error::WrongLength {
+                url: redacted(url),
+                expected: LONGEST_ANSWER as u64,
+                found: (bytes.len() + chunk.len()) as u64,
+            });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(answer.map(|()| Bytes::from(bytes).into()))
+}
+
+/// Whether a request has the store put an object together from its parts: S3 and
+/// Google want a POST for that, Azure a list of blocks.
+fn assembles(method: &http::Method, url: &Url) -> bool {
+    url.query_pairs().any(|(key, value)| match *method {
+        http::Method::POST => key == "uploadId",
+        http::Method::PUT => key == "comp" && value == "blocklist",
+        _ => false,
+    })
 }
 
 /// Cuts bytes into slices without copying them.

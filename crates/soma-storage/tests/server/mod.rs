@@ -46,6 +46,8 @@ pub(crate) enum End {
     Silence,
     /// Not at all: a byte comes now and then.
     Drip,
+    /// In order, after more bytes, each piece of them after a pause.
+    Later(Vec<(std::time::Duration, Vec<u8>)>),
 }
 
 /// An answer with a body and its length.
@@ -176,6 +178,13 @@ async fn converse(
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             stream.write_all(b"x").await?;
         },
+        End::Later(pieces) => {
+            for (pause, piece) in pieces {
+                tokio::time::sleep(pause).await;
+                stream.write_all(&piece).await?;
+            }
+            stream.shutdown().await
+        }
         End::Silence => {
             tokio::time::sleep(std::time::Duration::from_secs(60)).await;
             Ok(())
