@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from urllib.parse import parse_qs
 
 import boto3
 import pytest
@@ -23,8 +24,9 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing
 class Store:
     """moto, a bucket, and a client that is not ours."""
 
-    def __init__(self, server):
+    def __init__(self, server, requests):
         host, port = server.get_host_and_port()
+        self.requests = requests
         self.url = f"http://{host}:{port}"
         self.s3 = boto3.client(
             "s3",
@@ -34,6 +36,11 @@ class Store:
             aws_secret_access_key="testing",
         )
         self.s3.create_bucket(Bucket=BUCKET)
+
+    def parts(self):
+        """Numbers of the parts that were asked to be stored, as they came."""
+        queries = [parse_qs(query) for method, query in self.requests if method == "PUT"]
+        return [int(query["partNumber"][0]) for query in queries if "partNumber" in query]
 
     def digest(self, key):
         """Blake2b-256 and size of an object, by Python's own hashlib."""
@@ -98,8 +105,21 @@ class Owner:
 def store():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    yield Store(server)
+    requests = noted(server)
+    yield Store(server, requests)
     server.stop()
+
+
+def noted(server):
+    """Method and query of everything that the server is asked from now on."""
+    requests, answer = [], server._server.app
+
+    def note(environ, start_response):
+        requests.append((environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")))
+        return answer(environ, start_response)
+
+    server._server.app = note
+    return requests
 
 
 @pytest.fixture

@@ -1,12 +1,18 @@
 """`soma model publish` and `soma storage` against moto."""
 
 import json
+import os
+import pathlib
+import random
+import threading
 import time
 from urllib.parse import urlparse
 
 from conftest import BUCKET
 
 MIB = 1 << 20
+# Long enough for a machine with much else to do.
+PATIENCE = 300
 
 
 def key_of(url):
@@ -20,7 +26,8 @@ def place(store):
 def publish(name, store, *more):
     return (
         *("model", "publish", name, "--to", f"s3://{BUCKET}/models", *place(store)),
-        *("--part-size", "5MiB", "--stake-amount", "1", "--embedding-file", "e.json", *more),
+        *("--stake-amount", "1", "--embedding-file", "e.json"),
+        *(more or ("--part-size", "5MiB")),
     )
 
 
@@ -33,32 +40,94 @@ def test_what_arrives_is_what_is_committed_to(owner, store):
     assert not store.unfinished()
 
 
-def test_killed_and_continued(owner, store):
-    owner.weights("w.safetensors", 60 * MIB)
-    words = publish("w.safetensors", store, "--limit-rate", "20MiB")
-    # Killed as soon as the store has heard of it, and again as soon as a part is
-    # on record.
-    for reached in (lambda: count(store) > 0, lambda: on_record(owner) > 0):
+def test_a_gibibyte_survives_five_kills(owner, store):
+    """Parts of 8 MiB, killed at random moments. A seed that was printed makes the same
+    moments again, as far as the machine does."""
+    kills, in_flight, part_size = 5, 8, 8 * MIB
+    seed = int(os.environ.get("SOMA_TEST_SEED", time.time_ns()))
+    print(f"SOMA_TEST_SEED={seed}")
+    dice = random.Random(seed)
+    path = owner.weights("w.safetensors", 1024 * MIB)
+    count = -(-path.stat().st_size // part_size)
+    words = publish("w.safetensors", store, "--part-size", "8MiB")
+    began = len(store.parts())
+
+    confirmed = set()
+    for _ in range(kills):
+        before = len(store.parts())
+        # Before the first part, too; never so late that it might be done.
+        until, pause = before + dice.randrange(count // 8), dice.uniform(0, 0.05)
         process = owner.start(*words)
-        deadline = time.monotonic() + 120
-        while not reached():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(process, lambda until=until: len(store.parts()) >= until)
+        time.sleep(pause)
+        assert process.poll() is None, process.communicate()
         process.kill()
         process.communicate()
-    done = owner.soma(*publish("w.safetensors", store))
+        repeated = confirmed.intersection(store.parts()[before:])
+        assert not repeated, "what is on record is not sent again"
+        confirmed = on_record(owner)
+
+    before = len(store.parts())
+    process = owner.start(*words)
+    peak = PeakMemory(process)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    done = json.loads(out)
+    assert not confirmed.intersection(store.parts()[before:])
+    twice = len(store.parts()) - began - count
+    # Only those that were in flight at a kill, whose arrival nobody has seen.
+    assert 0 <= twice <= kills * in_flight, f"{twice} parts were sent twice"
     digest, size = store.digest(key_of(done["weights_url"]))
     assert (done["weights_commitment"], done["weights_size"]) == (digest, size)
-    assert done["bytes_sent"] < size, "what had arrived is not sent again"
+    assert size == path.stat().st_size
+    assert 0 < peak.result() < 256 * MIB, f"{peak.result() // MIB} MiB"
     assert not store.unfinished()
+    print(f"{count} parts, {twice} sent twice, peak {peak.result() // MIB} MiB")
+
+
+def wait_for(process, condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it did not come so far"
+        time.sleep(0.001)
+
+
+class PeakMemory:
+    """The most that a process has had resident, in bytes, read until it ends."""
+
+    def __init__(self, process):
+        self.status = pathlib.Path(f"/proc/{process.pid}/status")
+        self.peak = 0
+        self.thread = threading.Thread(target=self.read)
+        self.thread.start()
+
+    def read(self):
+        while True:
+            try:
+                lines = self.status.read_text().splitlines()
+            except OSError:
+                return
+            found = [line for line in lines if line.startswith("VmHWM:")]
+            # One that has ended and was not waited for has no memory.
+            if not found:
+                return
+            self.peak = max(self.peak, int(found[0].split()[1]) * 1024)
+            time.sleep(0.005)
+
+    def result(self):
+        self.thread.join()
+        return self.peak
 
 
 def on_record(owner):
-    """Parts that the only state file says have arrived."""
-    [state] = (owner.config / "models").glob("[!.]*.json")
-    upload = json.loads(state.read_text())["registration"]["upload"]
-    return sum(part is not None for part in (upload["record"] or {}).get("parts", []))
+    """Numbers of the parts that the only state file says have arrived, if it is there."""
+    states = list((owner.config / "models").glob("[!.]*.json"))
+    assert len(states) <= 1, "every run finds the same state file"
+    uploads = [json.loads(state.read_text())["registration"]["upload"] for state in states]
+    records = [(upload["record"] or {}).get("parts", []) for upload in uploads]
+    marks = (pair for parts in records for pair in enumerate(parts, 1))
+    return {number for number, mark in marks if mark is not None}
 
 
 def count(store):
@@ -81,12 +150,9 @@ def test_orphans_are_aborted_and_uploads_under_way_are_not(owner, store):
             Bucket=BUCKET, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"x" * 100
         )
     owner.weights("w.safetensors", 40 * MIB)
-    process = owner.start(*publish("w.safetensors", store, "--limit-rate", "5MiB"))
-    deadline = time.monotonic() + 120
-    while len(store.unfinished()) < 3 or count(store) < 3:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    slowly = ("--part-size", "5MiB", "--limit-rate", "5MiB")
+    process = owner.start(*publish("w.safetensors", store, *slowly))
+    wait_for(process, lambda: len(store.unfinished()) == 3 and count(store) >= 3)
     process.kill()
     process.communicate()
 
