@@ -323,8 +323,8 @@ mod tests {
         (url, asked)
     }
 
-    /// What a look says, and the last range that it asked for.
-    fn look(key: Option<&DecryptionKey>, depth: Depth) -> (Vec<String>, String) {
+    /// What a look says, and the ranges that it asked for, in the order they came.
+    fn look(key: Option<&DecryptionKey>, depth: Depth) -> (Vec<String>, Vec<String>) {
         let (url, asked) = dripping_host();
         let storage = Storage::new(AddressPolicy::Any).unwrap();
         let look = Look { patience: Some((Duration::from_secs(4), RATE)), hashing: None };
@@ -334,16 +334,16 @@ mod tests {
             let look = look.check(&storage, &url, &weights, key, depth);
             tokio::time::timeout(Duration::from_secs(120), look).await.unwrap()
         });
-        let asked = asked.lock().unwrap().last().cloned().unwrap_or_default();
+        let asked = asked.lock().unwrap().clone();
         (report.errors().map(|finding| finding.message.clone()).collect(), asked)
     }
 
     #[test]
     fn a_look_ends_although_something_moves() {
         let header = look(Some(&DecryptionKey::new([7; 32])), Depth::Header);
-        assert_eq!(header.1, "0-65535");
+        assert_eq!(header.1.last().unwrap(), "0-65535");
         let everything = look(None, Depth::Everything);
-        assert!(everything.1.ends_with("4194303") || everything.1.ends_with("16777215"));
+        assert!(everything.1.iter().any(|range| range == "0-4194303"), "{:?}", everything.1);
         for (messages, _) in [header, everything] {
             assert!(messages.iter().all(|text| text.contains("too little came")), "{messages:?}");
             assert_eq!(messages.len(), 1);
