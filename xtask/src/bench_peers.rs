@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::ci::{cargo, target_dir};
+use crate::ci::{released_program, released_programs, target_dir};
 use crate::python;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -53,7 +53,7 @@ struct Plan {
 /// Runs the comparison and prints its tables.
 pub(crate) fn run(options: &[&str]) -> Outcome {
     let plan = Plan::parse(options)?;
-    cargo(&["build", "--release", "--locked", "-p", "soma-cli", "-p", "soma-benches", "--bins"])?;
+    released_programs()?;
     let bench = Bench::prepare(&plan)?;
     println!("\n{}, {} threads", processor(), std::thread::available_parallelism()?);
     let outcome = bench
@@ -64,7 +64,7 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     fs::remove_dir_all(&bench.dir)?;
     outcome?;
     println!("\nkernels, one thread, data in cache");
-    let status = Command::new(target_dir().join("release/kernels")).status()?;
+    let status = Command::new(released_program("kernels")).status()?;
     if status.success() { Ok(()) } else { Err("the kernels' ratios could not be taken".into()) }
 }
 
@@ -105,11 +105,10 @@ impl Bench {
             None
         };
         fs::create_dir_all(&plan.dir)?;
-        let release = target_dir().join("release");
         let bench = Self {
             dir: plan.dir.clone(),
-            soma: release.join("soma"),
-            floor: release.join("floor"),
+            soma: released_program("soma"),
+            floor: released_program("floor"),
             python,
         };
         paint(&bench.at("plain"), plan.mib * MIB)?;

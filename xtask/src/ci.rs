@@ -76,6 +76,17 @@ pub(crate) fn programs() -> Outcome {
     cargo(&["build", "--workspace", "--locked", "--tests", "--bins"])
 }
 
+/// A program of the workspace in the release profile, for [`released_programs`] to build.
+pub(crate) fn released_program(name: &str) -> PathBuf {
+    target_dir().join("release").join(name)
+}
+
+/// Builds all programs at once for whatever is measured, so that one choice of features
+/// serves every measurement.
+pub(crate) fn released_programs() -> Outcome {
+    cargo(&["build", "--workspace", "--release", "--locked", "--bins"])
+}
+
 /// A command that starts in the root of the workspace.
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
@@ -90,9 +101,17 @@ pub(crate) fn show(command: &mut Command) -> Outcome {
     if status.success() { Ok(()) } else { Err(format!("{}: {status}", shown(command)).into()) }
 }
 
-/// Runs cargo with these arguments.
+/// Runs cargo with these arguments, and without what an outer cargo says of this package:
+/// some build scripts of dependencies would take that for a change and run again.
 pub(crate) fn cargo(arguments: &[&str]) -> Outcome {
-    show(&mut command(env!("CARGO"), arguments))
+    let mut cargo = command(env!("CARGO"), arguments);
+    let about_xtask =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(about_xtask))
+    {
+        cargo.env_remove(name);
+    }
+    show(&mut cargo)
 }
 
 fn shown(command: &Command) -> String {
@@ -153,19 +172,20 @@ fn large_registry() -> Outcome {
 ///
 /// Epochs of 10 s, so that a busy machine does not miss what the watch would not.
 fn watch() -> Outcome {
-    soak_watch(&["--epochs", "10", "--epoch-ms", "10000", "--models", "6"])
-}
-
-/// The same as long as the options say; 50 epochs of 2 s and 20 models, unless told.
-pub(crate) fn soak_watch(options: &[&str]) -> Outcome {
     programs()?;
     show(
         Command::new(program("watch"))
             .arg("--soma")
             .arg(program("soma"))
-            .args(options)
+            .args(["--epochs", "10", "--epoch-ms", "10000", "--models", "6"])
             .current_dir(root()),
     )
+}
+
+/// The same in the release profile, as long as the options say; 50 epochs of 2 s and 20
+/// models, unless told.
+pub(crate) fn soak_watch(options: &[&str]) -> Outcome {
+    bench("watch", options)
 }
 
 /// Times commands on a network with 20,000 models, in the release profile.
@@ -185,13 +205,11 @@ pub(crate) fn bench_publish(options: &[&str]) -> Outcome {
 
 /// Runs a measuring program of the `tests` crate on the released `soma`.
 fn bench(program: &str, options: &[&str]) -> Outcome {
-    let packages = ["--package", "soma-cli", "--package", "soma-tests", "--bins"];
-    cargo(&[&["build", "--release", "--locked"][..], &packages].concat())?;
-    let folder = target_dir().join("release");
+    released_programs()?;
     show(
-        Command::new(folder.join(program))
+        Command::new(released_program(program))
             .arg("--soma")
-            .arg(folder.join("soma"))
+            .arg(released_program("soma"))
             .args(options)
             .current_dir(root()),
     )
