@@ -167,13 +167,11 @@ struct Job<'a> {
     expected: Option<Digest>,
 }
 
-impl Job<'_> {
-    fn work(&self) -> Work<'_> {
-        match &self.cipher {
-            None => Work::Measure,
-            Some(cipher) if self.opens => Work::Open(cipher),
-            Some(cipher) => Work::Seal(cipher),
-        }
+fn work(cipher: Option<&Cipher>, opens: bool) -> Work<'_> {
+    match cipher {
+        None => Work::Measure,
+        Some(cipher) if opens => Work::Open(cipher),
+        Some(cipher) => Work::Seal(cipher),
     }
 }
 
@@ -212,7 +210,8 @@ fn run(orders: Vec<Order<'_>>, options: &Options<'_>) -> Vec<Outcome> {
 fn alone(order: Order<'_>, options: &Options<'_>) -> Outcome {
     let mut job = order.begin(options.chunk, options)?;
     let mut sink = job.sink.take();
-    let commitment = pass::run(&job.source, job.work(), sink.as_mut(), options)?;
+    let work = work(job.cipher.as_ref(), job.opens);
+    let commitment = pass::run(&job.source, work, sink.as_mut(), options)?;
     job.sink = sink;
     finish(job, commitment)
 }
@@ -274,7 +273,8 @@ impl<'a> Batch<'a, '_> {
                 seat.size = 0;
                 continue;
             };
-            match pass::fill(&job.source, job.work(), &mut seat.chunk) {
+            let work = work(job.cipher.as_ref(), job.opens);
+            match pass::fill(&job.source, work, &mut seat.chunk) {
                 Ok(true) => {
                     seat.size += seat.chunk.extent.len as u64;
                     return;
@@ -287,9 +287,10 @@ impl<'a> Batch<'a, '_> {
 
     /// Writes the step of a seat; a job that cannot be written ends here.
     fn write(&self, lane: usize, seat: &mut Seat<'a>, hashes: &mut Hashes) {
-        let Some((_, job)) = &mut seat.job else { return };
-        let Some(sink) = &mut job.sink else { return };
-        if let Err(error) = sink.write(seat.chunk.output()) {
+        let Some((_, Job { sink: Some(sink), cipher, opens, .. })) = &mut seat.job else { return };
+        let work = work(cipher.as_ref(), *opens);
+        let written = pass::output(work, &mut seat.chunk).and_then(|bytes| sink.write(bytes));
+        if let Err(error) = written {
             self.leave(lane, seat, hashes, Some(error));
         }
     }

@@ -7,8 +7,7 @@ use std::thread;
 
 use crate::{
     Blake2b256, Cipher, Commitment, Error, Options,
-    buffer::Buffer,
-    input::Source,
+    input::{Extent, Source},
     output::Sink,
     ring::{Chunk, Ring, StopOnPanic},
 };
@@ -70,7 +69,7 @@ fn inline(
     while fill(source, work, &mut chunk)? {
         hash.update(chunk.ciphertext())?;
         if let Some(sink) = &mut sink {
-            sink.write(chunk.output())?;
+            sink.write(output(work, &mut chunk)?)?;
         }
     }
     Ok(hash.finish())
@@ -83,7 +82,7 @@ fn threaded(
     options: &Options<'_>,
 ) -> Result<Commitment, Error> {
     let workers = worker_count(work, options);
-    let ring = Ring::new(new_chunks(source, options, workers), workers);
+    let ring = Ring::new(new_chunks(source, work, options, workers), workers);
     let ring_ref = &ring;
     let has_sink = sink.is_some();
     let commitment = thread::scope(|scope| {
@@ -92,7 +91,7 @@ fn threaded(
             scope.spawn(move || read_ahead(source, work, ring_ref));
         }
         if let Some(sink) = sink {
-            scope.spawn(move || write_behind(sink, ring_ref));
+            scope.spawn(move || write_behind(sink, work, ring_ref));
         }
         hash_in_order(source, options, ring_ref, has_sink)
     });
@@ -141,44 +140,64 @@ fn hash_in_order(
 }
 
 /// The writer's life.
-fn write_behind(sink: &mut Sink<'_>, ring: &Ring) {
+fn write_behind(sink: &mut Sink<'_>, work: Work<'_>, ring: &Ring) {
     let _guard = StopOnPanic(ring);
-    while let Some(chunk) = ring.take_hashed() {
-        if let Err(error) = sink.write(chunk.output()) {
+    while let Some(mut chunk) = ring.take_hashed() {
+        if let Err(error) = output(work, &mut chunk).and_then(|bytes| sink.write(bytes)) {
             return ring.fail(error);
         }
         ring.recycle(chunk);
     }
 }
 
-/// Reads the next chunk and puts the cipher over it. The pure part of the pass.
+/// Reads the next chunk and puts the cipher over it where that comes before the hash. The
+/// pure part of the pass.
 pub(crate) fn fill(source: &Source<'_>, work: Work<'_>, chunk: &mut Chunk) -> Result<bool, Error> {
     let Some(extent) = source.fill(chunk.hashed.as_mut_slice())? else {
         return Ok(false);
     };
     chunk.extent = extent;
-    chunk.opened = matches!(work, Work::Open(_));
-    let len = chunk.hashed.as_slice().len();
     let bytes = &mut chunk.hashed.as_mut_slice()[..extent.len];
-    match work {
-        Work::Measure => {}
-        Work::Seal(cipher) => cipher.apply(extent.offset, bytes)?,
-        Work::Open(cipher) => {
-            let plain = chunk.plain.get_or_insert_with(|| Buffer::new(len));
+    match (work, &mut chunk.plain) {
+        (Work::Seal(cipher), _) => cipher.apply(extent.offset, bytes)?,
+        (Work::Open(cipher), Some(plain)) => {
             cipher.apply_to(extent.offset, bytes, &mut plain.as_mut_slice()[..extent.len])?;
         }
+        (Work::Open(_), None) | (Work::Measure, _) => {}
     }
     Ok(true)
 }
 
+/// What the output gets of a chunk that was hashed. A plaintext takes the ciphertext's
+/// place now, unless a worker has put it beside.
+pub(crate) fn output<'c>(work: Work<'_>, chunk: &'c mut Chunk) -> Result<&'c [u8], Error> {
+    let Extent { offset, len, .. } = chunk.extent;
+    if let Some(plain) = &chunk.plain {
+        return Ok(&plain.as_slice()[..len]);
+    }
+    let bytes = &mut chunk.hashed.as_mut_slice()[..len];
+    if let Work::Open(cipher) = work {
+        cipher.apply(offset, bytes)?;
+    }
+    Ok(bytes)
+}
+
 /// As many chunks as the input needs, up to a full ring.
-fn new_chunks(source: &Source<'_>, options: &Options<'_>, workers: usize) -> Vec<Chunk> {
+fn new_chunks(
+    source: &Source<'_>,
+    work: Work<'_>,
+    options: &Options<'_>,
+    workers: usize,
+) -> Vec<Chunk> {
     let len = options.chunk.bytes();
     let ring = workers + CHUNKS_AHEAD;
     let needed =
         source.len().map_or(ring as u64, |total| total.div_ceil(len as u64).max(workers as u64));
     let count = needed.min(ring as u64);
-    (0..count).map(|_| Chunk::new(len)).collect()
+    // Only several workers decrypt faster than the writer does on its way.
+    let beside = workers > 1 && matches!(work, Work::Open(_));
+    let new = if beside { Chunk::with_room_for_plaintext } else { Chunk::new };
+    (0..count).map(|_| new(len)).collect()
 }
 
 /// One worker outruns the hash several times over with a hardware cipher, and one more

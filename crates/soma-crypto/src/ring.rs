@@ -22,27 +22,21 @@ pub(crate) struct Chunk {
     pub(crate) extent: Extent,
     /// What the hash sees: always ciphertext.
     pub(crate) hashed: Buffer,
-    /// The plaintext beside it, once a file was opened with this chunk.
+    /// Room for the plaintext beside it, if it is decrypted before it is hashed.
     pub(crate) plain: Option<Buffer>,
-    /// Whether the plaintext is what the output gets.
-    pub(crate) opened: bool,
 }
 
 impl Chunk {
     pub(crate) fn new(len: usize) -> Self {
-        let extent = Extent::default();
-        Self { extent, hashed: Buffer::new(len), plain: None, opened: false }
+        Self { extent: Extent::default(), hashed: Buffer::new(len), plain: None }
+    }
+
+    pub(crate) fn with_room_for_plaintext(len: usize) -> Self {
+        Self { plain: Some(Buffer::new(len)), ..Self::new(len) }
     }
 
     pub(crate) fn ciphertext(&self) -> &[u8] {
         &self.hashed.as_slice()[..self.extent.len]
-    }
-
-    pub(crate) fn output(&self) -> &[u8] {
-        match &self.plain {
-            Some(plain) if self.opened => &plain.as_slice()[..self.extent.len],
-            _ => self.ciphertext(),
-        }
     }
 }
 
