@@ -26,7 +26,7 @@
 //!     return await client.commit_model(owner, url, sealed, 1000, stake_amount=1.0)
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use pyo3::prelude::*;
 

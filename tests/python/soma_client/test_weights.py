@@ -1,9 +1,13 @@
 """What counts as weights, and that every kind of it gives the same bytes."""
 
 import array
+import copy
 import hashlib
 import io
 import mmap
+import os
+import pickle
+import sys
 import threading
 import time
 
@@ -79,6 +83,65 @@ def test_a_file_is_read_from_where_it_stands(data, at):
     file.seek(min(at, len(data)))
     rest = data[at:]
     assert SomaClient.commitment(file) == SomaClient.commitment(rest)
+
+
+@given(st.binary(max_size=3_000))
+def test_a_ciphertext_knows_its_commitment(data):
+    sealed, _ = SomaClient.encrypt_weights(data, KEY)
+    digest = hashlib.blake2b(sealed, digest_size=32).hexdigest()
+    assert SomaClient.commitment(sealed) == digest
+    assert SomaClient.commitment(bytes(bytearray(sealed))) == digest
+
+
+def test_a_ciphertext_is_bytes_in_every_way():
+    sealed, _ = SomaClient.encrypt_weights(b"weights" * 1_000, KEY)
+    plain = bytes(bytearray(sealed))
+    assert isinstance(sealed, bytes)
+    assert (sealed, hash(sealed), repr(sealed)) == (plain, hash(plain), repr(plain))
+    assert {sealed: 1}[plain] == 1
+    parts = [sealed[:], sealed[3:10], sealed + b"", b"".join([sealed, b"x"]), sealed * 2]
+    for part in [*parts, sealed.replace(b"\x00", b"\x01")]:
+        assert SomaClient.commitment(part) == hashlib.blake2b(part, digest_size=32).hexdigest()
+    for copied in (copy.copy(sealed), copy.deepcopy(sealed)):
+        assert copied == plain
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        unpickled = pickle.loads(pickle.dumps(sealed, protocol))
+        assert (type(unpickled), unpickled) == (bytes, plain)
+
+
+def test_a_commitment_cannot_be_passed_on_to_other_bytes():
+    sealed, _ = SomaClient.encrypt_weights(b"weights", KEY)
+    kind = type(sealed)
+
+    class Other(bytes):
+        pass
+
+    for forge in (
+        lambda: kind(b"other"),
+        lambda: bytes.__new__(kind, b"other"),
+        lambda: object.__new__(kind),
+        lambda: type("Derived", (kind,), {}),
+        lambda: setattr(Other(b"other"), "__class__", kind),
+        lambda: setattr(kind, "commitment", None),
+        lambda: setattr(sealed, "commitment", None),
+    ):
+        with pytest.raises((TypeError, AttributeError)):
+            forge()
+
+
+def test_ciphertexts_come_and_go():
+    """Memory that is used again remembers nothing, and none is lost."""
+    kind = type(SomaClient.encrypt_weights(b"", KEY)[0])
+    before = sys.getrefcount(kind)
+    for size in [0, 1, 7, 64, 500, 513, 100_000, 5 << 20] * 20:
+        data = os.urandom(size)
+        sealed, key = SomaClient.encrypt_weights(data)
+        assert SomaClient.commitment(sealed) == hashlib.blake2b(sealed, digest_size=32).hexdigest()
+        opened = SomaClient.decrypt_weights(sealed, key)
+        assert (type(opened), opened) == (bytes, data)
+    sealed = None
+    after = sys.getrefcount(kind)
+    assert after == before
 
 
 def test_keys_in_base58():

@@ -1,5 +1,6 @@
 //! Weights: where they come from, in memory and in files.
 
+mod ciphertext;
 mod files;
 mod memory;
 mod progress;

@@ -10,6 +10,7 @@ use soma_crypto::{Input, Options};
 use soma_model::Measured;
 use soma_proto::Commitment;
 
+use super::ciphertext;
 use crate::error::Result;
 use crate::runtime;
 
@@ -88,12 +89,22 @@ impl Source {
         }
     }
 
-    /// Size and hash.
+    /// Bytes in all, if that is known without looking.
+    pub(crate) fn known_len(&self, py: Python<'_>) -> Option<usize> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes.bind(py).as_bytes().len()),
+            Self::Buffer(_, length) => Some(*length),
+            Self::Path(_) | Self::File(_) => None,
+        }
+    }
+
+    /// Size and hash, which ciphertext from here knows already.
     pub(crate) fn measure(&self, py: Python<'_>, options: &Options<'_>) -> Result<Measured> {
         if let Self::Bytes(bytes) = self {
             // One thread hashes; straight from where they are, nothing is copied.
+            let known = ciphertext::digest(bytes.bind(py));
             let bytes = bytes.bind(py).as_bytes();
-            let digest = py.detach(|| soma_crypto::hash(bytes));
+            let digest = known.unwrap_or_else(|| py.detach(|| soma_crypto::hash(bytes)));
             let commitment = Commitment::new(digest.into_inner());
             return Ok(Measured { commitment, size: bytes.len() as u64 });
         }
