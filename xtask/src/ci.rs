@@ -95,23 +95,24 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command, showing it and its output.
+///
+/// It does not hear what an outer cargo says of this package: some build scripts of
+/// dependencies would take that for a change and run again.
 pub(crate) fn show(command: &mut Command) -> Outcome {
     println!("$ {}", shown(command));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
     let status = command.status().map_err(|error| format!("{}: {error}", shown(command)))?;
     if status.success() { Ok(()) } else { Err(format!("{}: {status}", shown(command)).into()) }
 }
 
-/// Runs cargo with these arguments, and without what an outer cargo says of this package:
-/// some build scripts of dependencies would take that for a change and run again.
+/// Runs cargo with these arguments.
 pub(crate) fn cargo(arguments: &[&str]) -> Outcome {
-    let mut cargo = command(env!("CARGO"), arguments);
-    let about_xtask =
-        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(about_xtask))
-    {
-        cargo.env_remove(name);
-    }
-    show(&mut cargo)
+    show(&mut command(env!("CARGO"), arguments))
 }
 
 fn shown(command: &Command) -> String {
