@@ -88,6 +88,14 @@ pub enum Error {
         /// `size` or `modification time`.
         what: &'static str,
     },
+    /// Weights that a model has, or had, from an update or before one.
+    #[error("{path} was published before, for model {model}, which has had an update")]
+    AlreadyPublished {
+        /// The plain weights.
+        path: PathBuf,
+        /// The model.
+        model: ObjectId,
+    },
     /// The only place at a destination holds weights that are needed there.
     #[error("the object at {url} holds weights of model {model}")]
     UrlTaken {
@@ -189,6 +197,9 @@ impl Error {
             }
             Self::WeightsChanged { .. } => Some(
                 "put the old file back to go on, or pass --new: one key must never encrypt two files",
+            ),
+            Self::AlreadyPublished { .. } => Some(
+                "--update with the model's id gives it these weights; --new registers another model",
             ),
             Self::UrlTaken { .. } => Some(
                 "give the URL of another object, or of a folder: whoever fetches those weights \

@@ -51,7 +51,8 @@ pub struct Publication {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third way")]
 pub enum Begun {
-    /// The newest of the same weights to the same destination goes on.
+    /// The newest of the same weights to the same destination goes on; one that is over
+    /// stays as it is, and nothing is paid twice.
     #[default]
     Continue,
     /// It is left alone; a new model or new weights begin.
@@ -65,7 +66,8 @@ impl Publication {
     /// # Errors
     /// [`Error::NotSafetensors`], [`Error::PathNotUtf8`], [`Error::Refused`] and
     /// [`Error::UrlTaken`] before anything is written; [`Error::WeightsChanged`] if what was begun
-    /// was begun with other bytes; [`Error::File`].
+    /// was begun with other bytes; [`Error::AlreadyPublished`] by an update, or before one;
+    /// [`Error::File`].
     pub fn open(&self, folder: &StateFolder, begun: Begun) -> Result<StateFile> {
         let weights_file = absolute(&self.weights_file)?;
         let states = folder.read()?;
@@ -76,6 +78,18 @@ impl Publication {
                     let mut file = StateFile::open(path)?;
                     self.take_up(&mut file, RevealOf::Registration, states)?;
                     return Ok(file);
+                }
+            }
+            for (path, state) in states.iter().rev() {
+                let Ok(state) = state else { continue };
+                let rounds = [Some(&state.registration), state.update.as_ref()];
+                if rounds.into_iter().flatten().any(|round| self.is_published(round, &weights_file))
+                {
+                    if state.update.is_none() {
+                        return StateFile::open(path);
+                    }
+                    let (path, model) = (weights_file, state.model_id);
+                    return Err(Error::AlreadyPublished { path, model });
                 }
             }
         }
@@ -105,9 +119,11 @@ impl Publication {
         }
         let mut file = StateFile::open(&path)?;
         close_update(client, &mut file).await?;
-        let has_begun =
-            file.state.update.as_ref().is_some_and(|round| self.is_of(round, &weights_file));
-        if has_begun && begun == Begun::Continue {
+        let update = file.state.update.as_ref().filter(|_| begun == Begun::Continue);
+        if update.is_some_and(|round| self.is_published(round, &weights_file)) {
+            return Ok(file);
+        }
+        if update.is_some_and(|round| self.is_of(round, &weights_file)) {
             self.take_up(&mut file, RevealOf::Update, folder.read()?)?;
         } else {
             file.state
@@ -229,10 +245,20 @@ impl Publication {
 
     /// Whether a round was begun by this publication and is not over.
     fn is_of(&self, round: &Round, weights_file: &Path) -> bool {
+        round.stage() != Stage::Revealed && self.is_here(round, weights_file)
+    }
+
+    /// Whether a round was this publication, of the weights as they are now, and is over.
+    fn is_published(&self, round: &Round, weights_file: &Path) -> bool {
+        round.stage() == Stage::Revealed
+            && self.is_here(round, weights_file)
+            && self.input(round).is_ok()
+    }
+
+    fn is_here(&self, round: &Round, weights_file: &Path) -> bool {
         let destination = self.destination.to_string();
         round.upload.as_ref().is_some_and(|upload| upload.destination == destination)
             && round.weights_file == weights_file
-            && round.stage() != Stage::Revealed
     }
 
     /// Refuses a destination that is one object where that object holds weights

@@ -86,6 +86,16 @@ fn publish_wait_and_all_of_it_again() {
     assert_eq!(user.json(&["model", "info", model])["status"], "Active");
     assert_eq!(user.json(&["model", "verify", model])["ok"], true);
 
+    // Once more: it is active already, nothing is sent, and no second stake is paid.
+    let paid = user.balance();
+    for words in [&publish[..], &[&publish[..], &["--wait"]].concat()] {
+        let same = user.json(words);
+        assert_eq!(same["model_id"], model);
+        assert_eq!(same["revealed_epoch"], 1);
+        assert_eq!(same["bytes_sent"], Value::Null);
+    }
+    assert_eq!(user.balance(), paid);
+
     // What everybody gets back is what was published.
     user.json(&["model", "download", model, "--decrypt", "-o", "back.safetensors"]);
     assert_eq!(read(&user.path("back.safetensors")), safetensors(7));
@@ -101,6 +111,15 @@ fn publish_wait_and_all_of_it_again() {
     assert_eq!(user.json(&[&update[..], &["--wait"]].concat())["revealed_epoch"], 2);
     let info = user.json(&["model", "info", model]);
     assert_eq!(info["weights_url"], second["weights_url"]);
+    let paid = user.balance();
+    assert_eq!(user.json(&update)["revealed_epoch"], 2);
+    // Neither the weights of then nor those of now become another model unasked.
+    let now = ["model", "publish", "new.safetensors", "--to", &to];
+    for words in [&publish[..], &[&now[..], &terms].concat()] {
+        let refused = user.refused(words, 1, "AlreadyPublished");
+        assert!(refused.contains(model) && refused.contains("--new"), "{refused}");
+    }
+    assert_eq!(user.balance(), paid);
     assert_eq!(user.json(&["model", "audit"])["faulty"], 0);
 
     // An update that cannot be committed leaves the one before on file.

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use soma_model::state::Terms;
 use soma_model::{
-    Begun, Depth, Done, Host, Publication, Report, RevealOf, Scope, Session, StateFile,
+    Begun, Depth, Done, Host, Publication, Report, RevealOf, Scope, Session, Stage, StateFile,
 };
 use soma_proto::{KeyPair, ObjectId};
 use soma_rpc::Client;
@@ -54,9 +54,9 @@ impl SomaClient {
     /// ``verify_url`` fetches the whole object again before anything is staked.
     ///
     /// Key, ids and progress are in a state file of the wallet's folder before they
-    /// count. Cancelled or interrupted anywhere before the reveal, the same call goes on
-    /// there: it uploads what is missing and pays once. Called after the reveal, or with
-    /// ``new``, it begins anew and pays again. The key is made from the signer's key and
+    /// count. Cancelled or interrupted anywhere, the same call goes on there: it uploads
+    /// what is missing and pays once; after the reveal it finds the model active and does
+    /// nothing. With ``new`` it begins anew and pays again. The key is made from the signer's key and
     /// the object's name, so that :meth:`recover_model` can find it again, or drawn with
     /// ``random_key``.
     ///
@@ -189,7 +189,8 @@ impl Job {
             RevealOf::Registration => session.commit(&mut file, terms).await?,
             RevealOf::Update => session.commit_update(&mut file).await?,
         };
-        let revealed = match self.wait {
+        let is_over = file.state.round(of).is_some_and(|round| round.stage() == Stage::Revealed);
+        let revealed = match self.wait || is_over {
             true => Some(session.reveal_when_open(&mut file, of, |_| {}).await?),
             false => None,
         };

@@ -9,7 +9,7 @@ use serde::Serialize;
 use soma_localnet::FILES_PORT;
 use soma_model::state::Terms;
 use soma_model::{
-    Begun, CommitTimes, Depth, Done, Publication, RevealOf, Scope, StateFile, embedding,
+    Begun, CommitTimes, Depth, Done, Publication, RevealOf, Scope, Stage, StateFile, embedding,
 };
 use soma_proto::{Amount, ObjectId, TransactionDigest};
 use soma_storage::{AddressPolicy, Destination, Storage, UploadOptions, Uploaded};
@@ -72,8 +72,8 @@ pub(super) struct PublishArgs {
     /// Publish new weights of this active model instead of a new model.
     #[arg(long, value_name = "MODEL_ID", value_parser = parse::full_object_id)]
     update: Option<ObjectId>,
-    /// Begin anew, although an earlier publication of these weights to this
-    /// destination is not finished.
+    /// Begin anew and pay again, although these weights were published to this destination
+    /// before, or are on their way there.
     #[arg(long)]
     new: bool,
     /// Draw the key at random instead of making it from the wallet's key and the
@@ -170,7 +170,8 @@ pub(super) async fn run(
         RevealOf::Registration => session.commit(&mut file, terms).await?,
         RevealOf::Update => session.commit_update(&mut file).await?,
     };
-    let revealed = match args.wait {
+    let is_over = file.state.round(of).is_some_and(|round| round.stage() == Stage::Revealed);
+    let revealed = match args.wait || is_over {
         true => {
             let told = prepared::teller(context);
             Some(session.reveal_when_open(&mut file, of, told).await?)
