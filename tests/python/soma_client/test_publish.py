@@ -44,6 +44,9 @@ async def test_from_a_file_to_an_active_model(fresh, cli, wallet, weights, host,
     assert (again, again.bytes_read, again.digest) == (model, None, model.digest)
     assert again.revealed_epoch == 1
     assert (await fresh.get_transaction(again.reveal_digest)).status == "Success"
+    # Then there is nothing left to do, and nothing is paid for (the balance tells below).
+    third = await fresh.publish(wallet, weights, host, 250, 1.0, **terms)
+    assert (third, third.bytes_sent, third.revealed_epoch) == (model, None, 1)
     info = await fresh.get_model(model)
     assert (info.status, info.weights_url) == ("Active", model.weights_url)
     [manifest] = await fresh.get_model_manifests([model])
