@@ -102,7 +102,7 @@ pub use self::publish::{Begun, Publication};
 pub use self::recover::{Recovered, Recovery};
 pub use self::remote::Depth;
 pub use self::report::{Check, Finding, Report, Severity};
-pub use self::session::{Done, Event, Session, close_update};
+pub use self::session::{Disclosure, Done, Event, Session, close_update};
 pub use self::standing::Standing;
 pub use self::state::{Stage, State, StateFile, StateFolder};
 pub use self::status::{Next, Status};

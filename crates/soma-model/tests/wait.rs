@@ -9,10 +9,13 @@ use soma_model::{
     Depth, Error, Event, Gas, Host, Preparation, Result, RevealOf, Scope, Session, Standing,
     StateFolder, Till, wait_until_open,
 };
+use soma_proto::effects::{ExecutionFailure, ExecutionStatus};
 use soma_proto::grpc::{ext, pb};
 use soma_proto::params::SystemParameters;
 use soma_proto::system_state::{Model, StakingPool};
-use soma_proto::{CheckpointDigest, Commitment, KeyPair, ObjectId};
+use soma_proto::{
+    CheckpointDigest, Commitment, KeyPair, ObjectDigest, ObjectId, ObjectRef, TransactionData,
+};
 use soma_storage::{AddressPolicy, Storage};
 use tonic::{Code, Status};
 
@@ -142,6 +145,93 @@ fn prepared(folder: &std::path::Path) -> StateFile {
     file
 }
 
+/// A node of a chain, in this epoch.
+fn running_in(epoch: u64) -> Node {
+    let state = pb::SystemState {
+        epoch: Some(epoch),
+        epoch_start_timestamp_ms: Some(now_ms()),
+        protocol_version: Some(1),
+        parameters: Some((&SystemParameters::v1()).into()),
+        ..Default::default()
+    };
+    Node {
+        service_info: now(|_, _| Ok(service_info())),
+        epoch: now(move |_, _| {
+            Ok(pb::GetEpochResponse {
+                epoch: Some(pb::Epoch {
+                    epoch: Some(epoch),
+                    system_state: Some(state.clone()),
+                    ..Default::default()
+                }),
+            })
+        }),
+        ..Node::default()
+    }
+}
+
+fn service_info() -> pb::GetServiceInfoResponse {
+    pb::GetServiceInfoResponse {
+        chain_id: Some(CheckpointDigest::new([7; 32]).to_string()),
+        ..Default::default()
+    }
+}
+
+/// The reveal is on file; whether it is sent is seen at the node.
+#[tokio::test]
+async fn no_claim_of_a_node_draws_a_reveal_out_early() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = prepared(folder.path());
+    let key = KeyPair::from_bytes([1; 32]);
+    let kind = file.state.reveal_plan(RevealOf::Registration).unwrap().kind();
+    let coin = ObjectRef(ObjectId::new([8; 32]), 1, ObjectDigest::ZERO);
+    let signed = TransactionData::new(kind, key.address(), vec![coin]).sign(&key);
+    file.update(|state| state.registration.reveal = Some(Sent::unsent(&signed))).unwrap();
+    let digest = signed.digest();
+    let storage = Storage::new(AddressPolicy::Any).unwrap();
+    // The commit on file is one of epoch 4.
+    for (committed_in, epoch, knows, sent) in
+        [(4, 4, false, 0), (4, 4, true, 0), (3, 4, false, 0), (3, 4, true, 0), (4, 5, false, 1)]
+    {
+        let node = Node {
+            model: now(move |_, _| {
+                let mut answer = committed(epoch, now_ms());
+                answer.model.as_mut().unwrap().commit_epoch = Some(committed_in);
+                Ok(answer)
+            }),
+            transaction: now(move |_, _| match knows {
+                true => {
+                    let status =
+                        ExecutionStatus::Failure { error: ExecutionFailure::ModelNotPending };
+                    let effects = node::effects(digest, status);
+                    Ok(pb::GetTransactionResponse {
+                        transaction: Some(pb::ExecutedTransaction {
+                            effects: Some((&effects).into()),
+                            ..node::checkpointed(digest, 9)
+                        }),
+                    })
+                }
+                false => Err(Status::not_found("no such transaction")),
+            }),
+            ..running_in(epoch)
+        };
+        let node = node.start().await;
+        let client = node.client();
+        let session = Session {
+            client: &client,
+            key: &key,
+            host: Host { storage: &storage, scope: Scope::Local, depth: Depth::Nothing },
+            gas: Gas::Automatic,
+            till: Till::default(),
+            timeout: Duration::from_secs(5),
+        };
+        let claim = format!("committed in {committed_in}, now {epoch}, known: {knows}");
+        let revealed = session.reveal(&mut file, RevealOf::Registration).await;
+        assert!(revealed.is_err(), "{claim}: there is nothing to reveal it with");
+        assert_eq!(node.log.count("ExecuteTransaction"), sent, "{claim}");
+        assert_eq!(node.log.count("SimulateTransaction"), 0, "{claim}");
+    }
+}
+
 #[tokio::test]
 async fn a_session_remembers_the_window_it_waits_for() {
     let folder = tempfile::tempdir().unwrap();
@@ -154,12 +244,7 @@ async fn a_session_remembers_the_window_it_waits_for() {
         ..Default::default()
     };
     let node = Node {
-        service_info: now(|_, _| {
-            Ok(pb::GetServiceInfoResponse {
-                chain_id: Some(CheckpointDigest::new([7; 32]).to_string()),
-                ..Default::default()
-            })
-        }),
+        service_info: now(|_, _| Ok(service_info())),
         // It goes away after a first look at the chain.
         epoch: now(move |n, _| match n {
             0 => Ok(pb::GetEpochResponse {

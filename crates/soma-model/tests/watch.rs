@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use soma_crypto::Options;
 use soma_localnet::{FileHost, LocalNet, LocalNetConfig, Uploads, account_keys};
@@ -16,14 +16,22 @@ use soma_model::{
     Carried, Depth, Gas, Host, Preparation, RevealOf, Scope, Session, Stage, Standing, StateFile,
     StateFolder, Till, Watch,
 };
+use soma_proto::grpc::{ext, pb};
+use soma_proto::params::SystemParameters;
 use soma_proto::system_state::ModelStatus;
-use soma_proto::{KeyPair, ObjectId, TransactionData, TransactionKind};
+use soma_proto::{CheckpointDigest, KeyPair, ObjectId, TransactionData, TransactionKind};
 use soma_rpc::Client;
 use soma_storage::{AddressPolicy, RetryPolicy, Storage};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tonic::Status;
+
+#[path = "../../soma-rpc/tests/node/mod.rs"]
+mod node;
+
+use node::{Node, now};
 
 const TERMS: Terms = Terms { stake_amount: 1_000_000_000, commission_rate: 500 };
 /// Long enough for any machine, and still a test that ends.
@@ -272,6 +280,114 @@ async fn nothing_is_sent_before_every_node_agrees() {
     running.stop().await;
     ahead.shutdown().await.unwrap();
     behind.shutdown().await.unwrap();
+}
+
+/// A node of this chain that says it is in `epoch`, and knows nothing else.
+fn liar(chain: CheckpointDigest, epoch: u64) -> Node {
+    let state = pb::SystemState {
+        epoch: Some(epoch),
+        epoch_start_timestamp_ms: Some(now_ms()),
+        protocol_version: Some(1),
+        parameters: Some((&SystemParameters::v1()).into()),
+        ..Default::default()
+    };
+    let running = pb::GetEpochResponse {
+        epoch: Some(pb::Epoch {
+            epoch: Some(epoch),
+            system_state: Some(state),
+            ..Default::default()
+        }),
+    };
+    Node {
+        service_info: now(move |_, _| {
+            Ok(pb::GetServiceInfoResponse {
+                chain_id: Some(chain.to_string()),
+                ..Default::default()
+            })
+        }),
+        epoch: now(move |_, _| Ok(running.clone())),
+        transaction: now(|_, _| Err(Status::not_found("no such transaction"))),
+        ..Node::default()
+    }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
+/// What a node says of a model that waits for its reveal, in an epoch.
+fn shown(standing: &Standing, epoch: u64) -> ext::GetModelResponse {
+    ext::GetModelResponse {
+        model_id: Some(standing.id.to_string()),
+        status: Some("pending".to_owned()),
+        model: Some((&standing.model).into()),
+        current_epoch: Some(epoch),
+        epoch_start_timestamp_ms: Some(now_ms()),
+        epoch_duration_ms: Some(EPOCH_MS),
+        ..Default::default()
+    }
+}
+
+/// A node that knows nothing of the model, and then claims that its window is
+/// open, hears nothing of the reveal as long as another node says otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lies_gets_no_reveal() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let honest = client(&network);
+    let mut file = owner.committed(&honest, "one").await;
+    let (path, id) = (file.path().to_owned(), file.state.model_id);
+    owner.session(&honest).rehearse_reveal(&mut file, RevealOf::Registration).await.unwrap();
+    drop(file);
+    assert_eq!(stage(&path, RevealOf::Registration), Stage::RevealSigned);
+
+    let known = standing(&honest, &id).await;
+    let evil = Node {
+        model: now(move |n, _| match n {
+            0 => Err(Status::not_found("no such model")),
+            _ => Ok(shown(&known, 1)),
+        }),
+        ..liar(network.chain_id(), 1)
+    };
+    let evil = evil.start().await;
+    let mut watch = owner.watch(&[&network]);
+    watch.nodes.insert(0, evil.client());
+    let mut running = Running::start(watch);
+    running.until(Kind::Ready).await;
+    assert_eq!(evil.log.count("ExecuteTransaction"), 0);
+    assert_eq!(standing(&honest, &id).await.status, ModelStatus::Committed);
+
+    // It does not keep the others from doing it either.
+    network.advance_epoch().await.unwrap();
+    running.until(Kind::Revealed).await;
+    assert_eq!(standing(&honest, &id).await.status, ModelStatus::Active);
+    running.stop().await;
+    network.shutdown().await.unwrap();
+}
+
+/// A resumption that can only say why it does not go on sends nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_another_chain_holds_a_signed_reveal_back() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let honest = client(&network);
+    let mut file = owner.committed(&honest, "one").await;
+    let (path, id) = (file.path().to_owned(), file.state.model_id);
+    owner.session(&honest).rehearse_reveal(&mut file, RevealOf::Registration).await.unwrap();
+    drop(file);
+    network.advance_epoch().await.unwrap();
+    let other = liar(CheckpointDigest::new([7; 32]), 1).start().await;
+    let mut watch = owner.watch(&[&network]);
+    watch.nodes.push(other.client());
+
+    let (mut ended, task) = resume(watch);
+    let (_, outcome) = next(&mut ended).await;
+    let error = outcome.unwrap_err();
+    assert!(error.contains(&other.url) && error.contains("another chain"), "{error}");
+    assert_eq!(task.await.unwrap(), 1);
+    assert_eq!(stage(&path, RevealOf::Registration), Stage::RevealSigned);
+    assert_eq!(standing(&honest, &id).await.status, ModelStatus::Committed);
+    network.shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

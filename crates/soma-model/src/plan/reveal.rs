@@ -37,6 +37,9 @@ pub struct RevealPlan {
     pub embedding: Vec<f32>,
     /// What is revealed.
     pub of: RevealOf,
+    /// The epoch of the commit by the owner's own record. Whatever a node says,
+    /// nothing is revealed before the next one.
+    pub committed_in: Option<u64>,
 }
 
 /// Refuses to show a node a reveal that it would not execute: outside its
@@ -81,7 +84,8 @@ impl RevealPlan {
         key: DecryptionKey,
         embedding: Vec<f32>,
     ) -> Self {
-        Self { model_id, url, weights, key, embedding, of: RevealOf::Registration }
+        let of = RevealOf::Registration;
+        Self { model_id, url, weights, key, embedding, of, committed_in: None }
     }
 
     /// The reveal of an update instead.
@@ -107,6 +111,7 @@ impl RevealPlan {
             key: decryption_key.clone(),
             embedding: reveal.embedding.to_vec(),
             of,
+            committed_in: None,
         })
     }
 
@@ -235,7 +240,9 @@ impl RevealPlan {
         }
     }
 
-    fn check_window(&self, commit_epoch: u64, network: &Network, report: &mut Report) {
+    fn check_window(&self, shown_epoch: u64, network: &Network, report: &mut Report) {
+        // An update that was committed once more is later than the record.
+        let commit_epoch = self.committed_in.map_or(shown_epoch, |own| own.max(shown_epoch));
         const FAILURE: &str = "ModelRevealEpochMismatch";
         let now = network.clock.epoch;
         let window = RevealWindow::new(commit_epoch, &network.clock);

@@ -5,7 +5,7 @@ use soma_proto::{ObjectId, TransactionData};
 use soma_rpc::gas::{self, Coin, FeeRates};
 
 use super::settle::Half;
-use super::{Session, round, stage};
+use super::{Disclosure, Session, round, stage};
 use crate::payment::aside::{self, Aside};
 use crate::state::{Sent, StateFile};
 use crate::{
@@ -15,15 +15,21 @@ use crate::{
 
 impl Session<'_> {
     /// Finds out what became of signed transactions, without signing or
-    /// beginning anything new. A reveal is sent again in its window only.
+    /// beginning anything new. A commit is sent again; a reveal as `disclosure`
+    /// allows.
     ///
     /// # Errors
     /// [`Error::Refused`] for another chain or owner; [`Error::Stage`] if a
     /// commit was signed that can never be executed any more; [`Error::Rpc`],
     /// [`Error::File`].
-    pub async fn settle(&self, file: &mut StateFile, of: RevealOf) -> Result<()> {
+    pub async fn settle(
+        &self,
+        file: &mut StateFile,
+        of: RevealOf,
+        disclosure: Disclosure,
+    ) -> Result<()> {
         self.check_chain(file).await?;
-        if self.revealed(file, of).await?.is_some() {
+        if self.revealed(file, of, disclosure).await?.is_some() {
             return Ok(());
         }
         match self.settled_commit(file, of).await? {

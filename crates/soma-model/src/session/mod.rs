@@ -47,6 +47,18 @@ pub struct Session<'a> {
     pub timeout: Duration,
 }
 
+/// Whether a signed reveal that is on file may leave this machine. Whoever
+/// sees it knows the URL and the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "it stays or it goes")]
+pub enum Disclosure {
+    /// It stays here. What became of it is looked up by its digest.
+    Withheld,
+    /// It is sent if its window is open: by the word of the node that is asked,
+    /// and not before the epoch after the commit that is on file.
+    InWindow,
+}
+
 /// A step that is done.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -105,7 +117,7 @@ impl Session<'_> {
     /// [`Error::NoUpdate`]; as [`Session::commit`].
     pub async fn reveal(&self, file: &mut StateFile, of: RevealOf) -> Result<Done> {
         self.check_chain(file).await?;
-        if let Some(done) = self.revealed(file, of).await? {
+        if let Some(done) = self.revealed(file, of, Disclosure::InWindow).await? {
             return Ok(done);
         }
         if self.settled_commit(file, of).await?.is_none() {
@@ -218,7 +230,7 @@ impl Session<'_> {
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Done> {
         self.check_chain(file).await?;
-        if let Some(done) = self.revealed(file, of).await? {
+        if let Some(done) = self.revealed(file, of, Disclosure::InWindow).await? {
             return Ok(done);
         }
         let Some(committed) = self.settled_commit(file, of).await? else {

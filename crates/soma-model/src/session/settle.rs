@@ -3,7 +3,7 @@
 use soma_proto::{ObjectRef, SignedTransaction, TransactionDigest};
 use soma_rpc::{Client, Executed};
 
-use super::{Done, Session, round};
+use super::{Disclosure, Done, Session, round};
 use crate::state::{Sent, State, StateFile};
 use crate::{Network, Phase, Report, Result, RevealOf, RevealWindow, Stage, Standing};
 
@@ -134,10 +134,13 @@ impl Session<'_> {
 
     /// The reveal of a round, if it stands already, or if the one on file may
     /// be sent now and then stands.
+    ///
+    /// That a node knows its digest is no leave to send it: anybody can say so.
     pub(super) async fn revealed(
         &self,
         file: &mut StateFile,
         of: RevealOf,
+        disclosure: Disclosure,
     ) -> Result<Option<Done>> {
         let done =
             |executed, epoch| Done { executed, epoch, window: None, report: Report::default() };
@@ -149,17 +152,27 @@ impl Session<'_> {
         if let Some(epoch) = sent.as_ref().and_then(|sent| sent.epoch) {
             return Ok(Some(done(known, epoch)));
         }
-        let Some(standing) = self.standing(file).await? else { return Ok(None) };
-        let transaction = sent.and_then(|sent| sent.transaction);
-        // A reveal that no node has seen gives the key away, so it waits for
-        // its window like a new one.
-        let may_send = known.is_some() || is_open(&standing);
-        if let Some(transaction) = transaction.filter(|_| may_send)
-            && let Fate::Executed(executed) = self.fate(&transaction).await?
-        {
+        let committed = round(file, of)?.commit.as_ref().and_then(|commit| commit.epoch);
+        let may_send = match disclosure {
+            Disclosure::Withheld => false,
+            Disclosure::InWindow => {
+                self.standing(file).await?.is_some_and(|standing| is_open(&standing, committed))
+            }
+        };
+        let executed = match sent.and_then(|sent| sent.transaction).filter(|_| may_send) {
+            Some(transaction) => match self.fate(&transaction).await? {
+                Fate::Executed(executed) => Some(*executed),
+                Fate::Over => None,
+            },
+            None => known.filter(|known| {
+                let epoch = known.effects.v1().executed_epoch;
+                known.effects.is_success() && committed.is_none_or(|commit| epoch > commit)
+            }),
+        };
+        if let Some(executed) = executed {
             let epoch = executed.effects.v1().executed_epoch;
             file.update(|state| Half::Reveal.settle(state, of, epoch))?;
-            return Ok(Some(done(Some(*executed), epoch)));
+            return Ok(Some(done(Some(executed), epoch)));
         }
         // Revealed by other means: the manifest on the chain is the one on file.
         let Some(standing) = self.standing(file).await? else { return Ok(None) };
@@ -223,7 +236,10 @@ impl Session<'_> {
     }
 }
 
-fn is_open(standing: &Standing) -> bool {
-    let window = standing.reveal_window();
-    window.is_some_and(|window| window.phase(standing.clock.epoch) == Phase::Open)
+/// Whether the window is open, by what a node says, for a commit that the state
+/// file has in this epoch.
+fn is_open(standing: &Standing, committed: Option<u64>) -> bool {
+    let epoch = standing.clock.epoch;
+    committed.is_none_or(|commit| epoch > commit)
+        && standing.reveal_window().is_some_and(|window| window.phase(epoch) == Phase::Open)
 }

@@ -300,13 +300,14 @@ impl State {
     /// which no check lets through.
     pub fn reveal_plan(&self, of: RevealOf) -> Option<RevealPlan> {
         let round = self.round(of)?;
-        let plan = RevealPlan::new(
+        let mut plan = RevealPlan::new(
             self.model_id,
             round.weights_url.clone().into(),
             round.sealed?,
             round.decryption_key.clone(),
             round.embedding.clone().unwrap_or_default(),
         );
+        plan.committed_in = round.commit.as_ref().and_then(|commit| commit.epoch);
         Some(match of {
             RevealOf::Registration => plan,
             RevealOf::Update => plan.of_update(),

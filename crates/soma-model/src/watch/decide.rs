@@ -16,8 +16,11 @@ pub(super) struct View {
     pub(super) next: Next,
     /// How far the state file says it has come.
     pub(super) stage: Stage,
-    /// The window of the reveal that is due, if one is.
+    /// The window of the reveal that is due, if one is: of the commit on file,
+    /// or of the one that the chain shows if that is later.
     pub(super) window: Option<RevealWindow>,
+    /// Whether the chain shows that something waits for its reveal.
+    pub(super) shown: bool,
     /// The epoch of the node that is farthest, if one answers.
     pub(super) epoch: Option<u64>,
     /// Whether the nodes agree that the window is open.
@@ -102,14 +105,29 @@ pub(super) struct Decision {
     pub(super) wake_ms: u64,
 }
 
+impl View {
+    /// Whether a signed reveal may be sent: every node is in the epoch of its
+    /// window, or those that do not answer have had their time.
+    pub(super) fn may_send(&self) -> bool {
+        self.window.is_some_and(|window| match self.agreement {
+            Agreement::Full => true,
+            Agreement::Silent(_) => {
+                self.now_ms.saturating_sub(window.opens_at_ms) >= self.pace.grace_ms()
+            }
+            _ => false,
+        })
+    }
+}
+
 /// Decides.
 pub(super) fn decide(view: &View) -> Decision {
     let rest = |waiting, wake_ms| Decision { step: Step::Rest, waiting, alarm: None, wake_ms };
     let far = view.now_ms.saturating_add(view.pace.poll_ms(u64::MAX));
     let decision = match (view.next, view.stage, view.window) {
-        (Next::Settle, Stage::CommitSigned | Stage::Committed, _)
-        | (Next::Settle, _, None)
+        (Next::Settle, _, None)
+        | (Next::Settle, Stage::CommitSigned, _)
         | (_, Stage::CommitSigned, Some(_)) => trying(view, Step::Settle, Waiting::Outcome),
+        (Next::Settle, _, Some(window)) if !view.shown => unshown(view, &window),
         (Next::Wait | Next::Reveal | Next::Settle, _, Some(window)) => reveal(view, &window),
         (Next::Prepare | Next::Commit, ..) => rest(Waiting::Commit, far),
         _ => rest(Waiting::Nothing, far),
@@ -139,9 +157,18 @@ fn trying(view: &View, step: Step, waiting: Waiting) -> Decision {
     Decision { step, waiting, alarm: None, wake_ms: again_ms.max(view.now_ms) }
 }
 
+/// A commit that is on file, while the node that was asked knows of nothing to
+/// reveal: that was done, or the node is behind.
+fn unshown(view: &View, window: &RevealWindow) -> Decision {
+    match view.agreement {
+        // No reveal can have been executed before its window.
+        Agreement::Early(node) => before(view, window, node),
+        _ => trying(view, Step::Settle, Waiting::Outcome),
+    }
+}
+
 /// A reveal that is due in a window.
 fn reveal(view: &View, window: &RevealWindow) -> Decision {
-    let passed_ms = view.now_ms.saturating_sub(window.opens_at_ms);
     let go = |view| trying(view, Step::Reveal, Waiting::Turn);
     let turn_ms = window.opens_at_ms.saturating_add(view.pace.delay_ms(view.turn));
     let wait = |waiting, wake_ms| Decision { step: Step::Rest, waiting, alarm: None, wake_ms };
@@ -149,7 +176,7 @@ fn reveal(view: &View, window: &RevealWindow) -> Decision {
     let decision = match view.agreement {
         Agreement::Full if view.now_ms < turn_ms => wait(Waiting::Turn, turn_ms),
         Agreement::Full => go(view),
-        Agreement::Silent(node) if passed_ms < view.pace.grace_ms() => {
+        Agreement::Silent(node) if !view.may_send() => {
             wait(Waiting::Grace(node), window.opens_at_ms.saturating_add(view.pace.grace_ms()))
         }
         Agreement::Silent(_) => go(view),
@@ -225,6 +252,7 @@ mod tests {
             next,
             stage: Stage::Committed,
             window: Some(WINDOW),
+            shown: true,
             epoch,
             agreement: pulse.agreement(None, 5),
             served: false,
@@ -336,10 +364,9 @@ mod tests {
         let mut view = committed(OPENS - 90_000, &[Some(4)]);
         view.stage = Stage::CommitSigned;
         assert_eq!(step(&view), (Step::Settle, Waiting::Outcome));
+        assert!(!view.may_send());
         (view.next, view.window) = (Next::Settle, None);
         assert_eq!(step(&view).0, Step::Settle);
-        view.stage = Stage::RevealSigned;
-        assert_eq!(step(&view).0, Step::Settle, "nothing waits on the chain: it was executed");
         view.past.again_ms = OPENS;
         assert_eq!(step(&view), (Step::Rest, Waiting::Outcome));
         let mut view = committed(OPENS + 50_000, &[Some(5)]);
@@ -348,6 +375,38 @@ mod tests {
         view.next = Next::Wait;
         view.agreement = Agreement::Early(0);
         assert_eq!(step(&view).0, Step::Rehearse, "but never too early");
+    }
+
+    #[test]
+    fn what_the_node_asked_does_not_show_is_sent_by_agreement_only() {
+        let unshown = |passed, epochs: &[Option<u64>]| {
+            let mut view = committed(OPENS - 90_000 + passed, epochs);
+            (view.stage, view.next, view.shown) = (Stage::RevealSigned, Next::Settle, false);
+            view
+        };
+        // Whatever one node says, another one is in the epoch of the commit.
+        for epochs in [&[Some(4)][..], &[Some(5), Some(4)], &[Some(6), Some(4)], &[None, Some(4)]] {
+            let view = unshown(90_000, epochs);
+            assert_eq!(step(&view).0, Step::Rehearse, "nothing can have become of it yet");
+            assert_eq!(step(&ready(view.clone(), OPENS)).0, Step::Rest);
+            assert!(!view.may_send());
+        }
+        // It was executed, or the node that was asked is behind.
+        let view = unshown(90_000, &[Some(5), Some(5)]);
+        assert_eq!((step(&view).0, view.may_send()), (Step::Settle, true));
+        let silent = |passed: u64| unshown(90_000 + passed, &[Some(5), None]);
+        assert_eq!((step(&silent(24_999)).0, silent(24_999).may_send()), (Step::Settle, false));
+        assert_eq!((step(&silent(25_000)).0, silent(25_000).may_send()), (Step::Settle, true));
+        for epochs in [&[Some(6)][..], &[Some(5), Some(6)], &[None, None]] {
+            let view = unshown(200_000, epochs);
+            assert_eq!((step(&view).0, view.may_send()), (Step::Settle, false));
+        }
+        let mut other = unshown(90_000, &[Some(5), Some(5)]);
+        other.agreement = Agreement::OtherChain(1);
+        assert_eq!((step(&other).0, other.may_send()), (Step::Settle, false));
+        let mut unknown = unshown(90_000, &[Some(5)]);
+        unknown.window = None;
+        assert_eq!((step(&unknown).0, unknown.may_send()), (Step::Settle, false));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{Address, KeyPair, ObjectId};
-use soma_rpc::Client;
+use soma_rpc::{Client, EpochClock};
 use tokio::sync::watch::Receiver;
 
 use super::decide::{Decision, Past, Step, View, Waiting, decide};
@@ -21,8 +21,8 @@ use crate::network::now_ms;
 use crate::session::may_pass;
 use crate::state::StateFile;
 use crate::{
-    Check, Error, Finding, Gas, Host, Next, Report, Result, RevealOf, RevealWindow, Session, Stage,
-    Standing, State, Status,
+    Check, Disclosure, Error, Finding, Gas, Host, Next, Report, Result, RevealOf, RevealWindow,
+    Session, Stage, Standing, State, Status,
 };
 
 /// How long a look at what is served may take.
@@ -56,7 +56,7 @@ pub(super) struct Keeper<'a> {
     pub(super) given_up: Option<Error>,
     /// What went wrong last, while it may still pass.
     pub(super) trouble: Option<Error>,
-    /// The window that was last known.
+    /// The window that the chain showed last.
     pub(super) window: Option<RevealWindow>,
 }
 
@@ -179,7 +179,7 @@ impl<'a> Keeper<'a> {
             return rested(&pulse);
         }
         let view = self.view(&pulse, &state);
-        self.window = view.window.or(self.window);
+        self.window = view.window.filter(|_| view.shown).or(self.window);
         if self.mode == Mode::Resume && is_in_vain(&view) {
             return self.conclude(&view, &pulse, key).await;
         }
@@ -256,8 +256,9 @@ impl<'a> Keeper<'a> {
         if current && !self.stale {
             return;
         }
-        let Some(node) = pulse.order(self.unanswered).first().map(|node| &self.watch.nodes[*node])
-        else {
+        // Another one than what was shown led to in vain.
+        let turns = self.unanswered.saturating_add(self.past.failures);
+        let Some(node) = pulse.order(turns).first().map(|node| &self.watch.nodes[*node]) else {
             return;
         };
         let asked = node.model(&state.model_id);
@@ -279,14 +280,16 @@ impl<'a> Keeper<'a> {
         let standing = self.standing.as_ref().and_then(|known| known.standing.as_ref());
         let Status { next, stage, .. } = Status::new(state, standing);
         let (of, round) = state.current();
-        let window = standing.and_then(Standing::reveal_window).filter(|_| next.is_open());
         let clock = pulse.clock();
+        let committed = round.commit.as_ref().and_then(|commit| commit.epoch);
+        let shown = standing.filter(|_| next.is_open()).and_then(Standing::reveal_window);
+        let window = due(committed, standing, shown, clock).filter(|_| next.is_open());
         let served = standing.is_some_and(|standing| {
             self.mode != Mode::Resume
                 && standing.status == ModelStatus::Active
                 && standing.model.weights_manifest.is_some()
         });
-        let about = Some((of, round.commit.as_ref().and_then(|commit| commit.epoch)));
+        let about = Some((of, committed));
         if self.about != about {
             let inspected_ms = self.past.inspected_ms;
             self.past = Past { inspected_ms, ..Past::default() };
@@ -305,6 +308,7 @@ impl<'a> Keeper<'a> {
             next,
             stage,
             window,
+            shown: shown.is_some(),
             epoch: clock.map(|clock| clock.epoch),
             agreement: pulse.agreement(state.chain_id, reveal_epoch),
             served,
@@ -430,11 +434,26 @@ impl<'a> Keeper<'a> {
         let tried = async {
             let mut file = StateFile::open(&self.path)?;
             let session = self.session(view, node, key);
-            session.settle(&mut file, of).await?;
-            session.reveal(&mut file, of).await
+            session.settle(&mut file, of, Disclosure::Withheld).await?;
+            let (model, stage) = (file.state.model_id, file.state.current().1.stage());
+            if stage == Stage::Revealed {
+                return Ok(());
+            }
+            let mut report = session.check(&file).await?;
+            if let Agreement::OtherChain(node) = view.agreement {
+                let message =
+                    format!("{} serves another chain than this model's", url(pulse, node));
+                report.push(
+                    Finding::error(Check::Chain, message)
+                        .with_remedy("choose the environment it was committed in"),
+                );
+            }
+            match report.is_ok() {
+                true => Err(Error::Stage { what: "the nodes say different things", model, stage }),
+                false => Err(Error::Refused(report)),
+            }
         };
-        let tried = tried.await;
-        if let Err(error) = tried {
+        if let Err(error) = tried.await {
             self.failed(view, error);
         }
         (self.read, self.stale) = (None, true);
@@ -459,7 +478,7 @@ impl<'a> Keeper<'a> {
                 let _work = self.shared.work.acquire().await;
                 session.commit_update(&mut file).await?;
             }
-            _ => session.settle(&mut file, of).await?,
+            _ => session.settle(&mut file, of, disclosure(view)).await?,
         }
         let stage = file.state.round(of).map_or(view.stage, |round| round.stage());
         drop(file);
@@ -663,6 +682,29 @@ fn no_key(state: &State) -> Error {
     Error::Refused(Report::from_iter([finding]))
 }
 
+/// The window of the commit that is on file, or of the one that the chain shows
+/// if that is later. A node that knows of neither cannot hide it.
+fn due(
+    committed: Option<u64>,
+    standing: Option<&Standing>,
+    shown: Option<RevealWindow>,
+    clock: Option<EpochClock>,
+) -> Option<RevealWindow> {
+    let on_file = committed.and_then(|epoch| {
+        let clock = shown.and(standing).map(|standing| standing.clock).or(clock)?;
+        Some(RevealWindow::new(epoch, &clock))
+    });
+    on_file.into_iter().chain(shown).max_by_key(|window| window.reveal_epoch)
+}
+
+/// Whether a reveal on file may be sent to find out what becomes of it.
+fn disclosure(view: &View) -> Disclosure {
+    match view.stage == Stage::RevealSigned && view.may_send() {
+        true => Disclosure::InWindow,
+        false => Disclosure::Withheld,
+    }
+}
+
 /// Whether nothing is left but to say why.
 const fn is_in_vain(view: &View) -> bool {
     matches!(view.next, Next::Lost) || matches!(view.agreement, Agreement::OtherChain(_))
@@ -704,8 +746,12 @@ const fn cost(of: RevealOf) -> &'static str {
     }
 }
 
+fn url(pulse: &Pulse, node: usize) -> &str {
+    pulse.votes.get(node).map_or("?", |vote| vote.url.as_str())
+}
+
 fn waiting_text(waiting: Waiting, of: RevealOf, view: &View, pulse: &Pulse) -> String {
-    let url = |node: usize| pulse.votes.get(node).map_or("?", |vote| vote.url.as_str());
+    let url = |node| url(pulse, node);
     let epoch = view.window.map_or(0, |window| window.reveal_epoch);
     let what = match of {
         RevealOf::Registration => "the reveal",
