@@ -5,6 +5,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use soma_crypto::Options;
@@ -284,11 +286,12 @@ async fn nothing_is_sent_before_every_node_agrees() {
 
 /// A node of this chain that says it is in `epoch`, and knows nothing else.
 fn liar(chain: CheckpointDigest, epoch: u64) -> Node {
+    let parameters = SystemParameters { epoch_duration_ms: EPOCH_MS, ..SystemParameters::v1() };
     let state = pb::SystemState {
         epoch: Some(epoch),
         epoch_start_timestamp_ms: Some(now_ms()),
         protocol_version: Some(1),
-        parameters: Some((&SystemParameters::v1()).into()),
+        parameters: Some((&parameters).into()),
         ..Default::default()
     };
     let running = pb::GetEpochResponse {
@@ -387,6 +390,45 @@ async fn a_node_of_another_chain_holds_a_signed_reveal_back() {
     assert_eq!(task.await.unwrap(), 1);
     assert_eq!(stage(&path, RevealOf::Registration), Stage::RevealSigned);
     assert_eq!(standing(&honest, &id).await.status, ModelStatus::Committed);
+    network.shutdown().await.unwrap();
+}
+
+/// A node whose clock is wrong for a moment, just when something fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_false_time_puts_nothing_off() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let honest = client(&network);
+    drop(owner.committed(&honest, "one").await);
+    let hidden = owner.folder.path().join("hidden");
+    fs::rename(owner.served("one"), &hidden).unwrap();
+    let (chain, wrong) = (network.chain_id(), Arc::new(AtomicBool::new(true)));
+    let is_wrong = Arc::clone(&wrong);
+    let node = Node {
+        service_info: now(move |_, _| {
+            // The year 2099.
+            let seconds = match is_wrong.load(Ordering::SeqCst) {
+                true => 4_070_908_800,
+                false => i64::try_from(now_ms() / 1_000).unwrap(),
+            };
+            Ok(pb::GetServiceInfoResponse {
+                chain_id: Some(chain.to_string()),
+                timestamp: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+                ..Default::default()
+            })
+        }),
+        ..liar(chain, 0)
+    };
+    let node = node.start().await;
+    let mut watch = owner.watch(&[&network]);
+    watch.nodes.push(node.client());
+    let mut running = Running::start(watch);
+    let (retrying, _) = running.until(Kind::Retrying).await;
+    assert!(retrying.message.contains("404"), "{retrying:?}");
+    wrong.store(false, Ordering::SeqCst);
+    fs::rename(&hidden, owner.served("one")).unwrap();
+    running.until(Kind::Ready).await;
+    running.stop().await;
     network.shutdown().await.unwrap();
 }
 

@@ -1,7 +1,10 @@
 //! What to do for a model at this moment: a function of what is known.
 //!
-//! Nothing here asks, waits or sends. Time comes in as the time on the chain,
-//! chance as a number; the same view always gives the same decision.
+//! Nothing here asks, waits or sends. Time comes in as the time on the chain, and
+//! as a moment of a clock that never jumps, by which pauses go; chance comes in as
+//! a number. The same view always gives the same decision.
+
+use std::time::{Duration, Instant};
 
 use super::pace::{ALARMS, Pace};
 use super::pulse::Agreement;
@@ -12,6 +15,8 @@ use crate::{Next, Phase, RevealWindow, Stage};
 pub(super) struct View {
     /// The time on the chain, milliseconds since 1970.
     pub(super) now_ms: u64,
+    /// The same moment on the clock that never jumps.
+    pub(super) moment: Instant,
     /// What state file and chain say is to be done.
     pub(super) next: Next,
     /// How far the state file says it has come.
@@ -29,8 +34,8 @@ pub(super) struct View {
     pub(super) served: bool,
     /// How long an epoch lasts.
     pub(super) pace: Pace,
-    /// How often what is served is looked at, in milliseconds.
-    pub(super) look_ms: u64,
+    /// How often what is served is looked at.
+    pub(super) look_every: Duration,
     /// What was done so far.
     pub(super) past: Past,
     /// Where in the beginning of the window it is this model's turn, 0 to 1.
@@ -44,12 +49,12 @@ pub(super) struct Past {
     pub(super) ready_ms: Option<u64>,
     /// Failures in a row.
     pub(super) failures: u32,
-    /// Not before this time is something tried again after a failure.
-    pub(super) again_ms: u64,
+    /// Not before this moment is something tried again after a failure.
+    pub(super) again: Option<Instant>,
     /// The highest alarm that was given for this window, in percent.
     pub(super) told_percent: u8,
     /// When the served weights were looked at.
-    pub(super) inspected_ms: Option<u64>,
+    pub(super) inspected: Option<Instant>,
 }
 
 /// What is to be done now.
@@ -117,6 +122,17 @@ impl View {
             _ => false,
         })
     }
+
+    /// What is left of the pause after a failure.
+    pub(super) fn pause(&self) -> Duration {
+        let left = |again: Instant| again.saturating_duration_since(self.moment);
+        self.past.again.map_or(Duration::ZERO, left)
+    }
+
+    /// The time on the chain after this one.
+    fn after(&self, left: Duration) -> u64 {
+        self.now_ms.saturating_add(left.as_millis().try_into().unwrap_or(u64::MAX))
+    }
 }
 
 /// Decides.
@@ -135,7 +151,9 @@ pub(super) fn decide(view: &View) -> Decision {
     if decision.step != Step::Rest || !view.served {
         return decision;
     }
-    let look_ms = view.past.inspected_ms.map_or(0, |at| at.saturating_add(view.look_ms));
+    let look = view.past.inspected.map_or(Duration::ZERO, |at| {
+        view.look_every.saturating_sub(view.moment.saturating_duration_since(at))
+    });
     let idle = matches!(decision.waiting, Waiting::Nothing | Waiting::Commit);
     let waiting = if idle { Waiting::Look } else { decision.waiting };
     // A look may take a while, so it keeps clear of an open window.
@@ -143,18 +161,18 @@ pub(super) fn decide(view: &View) -> Decision {
         view.now_ms.saturating_add(view.pace.lead_ms()) >= window.opens_at_ms
             && !matches!(view.agreement, Agreement::Over(_))
     });
-    match view.now_ms >= look_ms {
+    match look.is_zero() {
         true if !in_window => Decision { step: Step::Inspect, waiting, ..decision },
         true => Decision { waiting, ..decision },
-        false => Decision { waiting, wake_ms: decision.wake_ms.min(look_ms), ..decision },
+        false => Decision { waiting, wake_ms: decision.wake_ms.min(view.after(look)), ..decision },
     }
 }
 
 /// A step that is taken at once, or after the pause of its last failure.
 fn trying(view: &View, step: Step, waiting: Waiting) -> Decision {
-    let again_ms = view.past.again_ms;
-    let step = if view.now_ms >= again_ms { step } else { Step::Rest };
-    Decision { step, waiting, alarm: None, wake_ms: again_ms.max(view.now_ms) }
+    let pause = view.pause();
+    let step = if pause.is_zero() { step } else { Step::Rest };
+    Decision { step, waiting, alarm: None, wake_ms: view.after(pause) }
 }
 
 /// A commit that is on file, while the node that was asked knows of nothing to
@@ -192,10 +210,9 @@ fn reveal(view: &View, window: &RevealWindow) -> Decision {
 fn before(view: &View, window: &RevealWindow, node: usize) -> Decision {
     // Once as soon as possible, to tell troubles early; once more shortly before.
     let lead_ms = window.opens_at_ms.saturating_sub(view.pace.lead_ms());
-    let due = match view.past.ready_ms {
-        None => true,
-        Some(ready_ms) => ready_ms < lead_ms && view.now_ms >= lead_ms,
-    };
+    // A time that has not come yet is one of a clock that was set back.
+    let again = view.past.ready_ms.is_some_and(|at| at < lead_ms || at > view.now_ms);
+    let due = view.past.ready_ms.is_none() || (again && view.now_ms >= lead_ms);
     // Some nodes have passed the boundary, this one has not.
     let waiting = if is_open(view, window) { Waiting::Node(node) } else { Waiting::Window };
     if due {
@@ -203,7 +220,7 @@ fn before(view: &View, window: &RevealWindow, node: usize) -> Decision {
     }
     let left_ms = window.opens_at_ms.saturating_sub(view.now_ms);
     let mut wake_ms = view.now_ms.saturating_add(view.pace.poll_ms(left_ms));
-    if view.past.ready_ms.is_some_and(|ready_ms| ready_ms < lead_ms) {
+    if again {
         wake_ms = wake_ms.min(lead_ms.max(view.now_ms));
     }
     Decision { step: Step::Rest, waiting, alarm: None, wake_ms }
@@ -230,7 +247,12 @@ fn alarm(view: &View, window: &RevealWindow) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
+
+    /// When it was 0 o'clock.
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
     /// Epochs of 100 s; the window of a commit in epoch 4 is that of epoch 5.
     const EPOCH_MS: u64 = 100_000;
@@ -249,6 +271,7 @@ mod tests {
         };
         View {
             now_ms,
+            moment: *START + Duration::from_millis(now_ms),
             next,
             stage: Stage::Committed,
             window: Some(WINDOW),
@@ -257,7 +280,7 @@ mod tests {
             agreement: pulse.agreement(None, 5),
             served: false,
             pace: Pace::new(EPOCH_MS),
-            look_ms: 2_000,
+            look_every: Duration::from_secs(2),
             past: Past::default(),
             turn: 0.5,
         }
@@ -266,6 +289,15 @@ mod tests {
     fn ready(mut view: View, ready_ms: u64) -> View {
         view.past.ready_ms = Some(ready_ms);
         view
+    }
+
+    fn moment(now_ms: u64) -> Option<Instant> {
+        Some(*START + Duration::from_millis(now_ms))
+    }
+
+    /// The same view at another time.
+    fn at(view: &View, now_ms: u64) -> View {
+        View { now_ms, moment: moment(now_ms).unwrap(), ..view.clone() }
     }
 
     fn step(view: &View) -> (Step, Waiting) {
@@ -329,16 +361,42 @@ mod tests {
     #[test]
     fn failures_are_repeated_after_a_pause() {
         let mut view = committed(OPENS + 10_000, &[Some(5)]);
-        view.past.again_ms = OPENS + 10_001;
+        view.past.again = moment(OPENS + 10_001);
         assert_eq!(step(&view), (Step::Rest, Waiting::Turn));
         assert_eq!(decide(&view).wake_ms, OPENS + 10_001);
-        view.now_ms += 1;
-        assert_eq!(step(&view).0, Step::Reveal);
+        assert_eq!(step(&at(&view, OPENS + 10_001)).0, Step::Reveal);
         let mut view = committed(OPENS - 90_000, &[Some(4)]);
-        view.past.again_ms = OPENS - 89_000;
+        view.past.again = moment(OPENS - 89_000);
         assert_eq!(step(&view), (Step::Rest, Waiting::Window));
-        view.now_ms = OPENS - 89_000;
-        assert_eq!(step(&view).0, Step::Rehearse);
+        assert_eq!(step(&at(&view, OPENS - 89_000)).0, Step::Rehearse);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_lengthens_no_pause() {
+        // It was a day ahead when the first try failed and the weights were seen.
+        let wrong = committed(OPENS + 86_400_000, &[Some(5)]);
+        let mut right = committed(OPENS + 10_000, &[Some(5)]);
+        right.past.again = Some(wrong.moment + Duration::from_millis(500));
+        right.past.inspected = Some(wrong.moment);
+        right.moment = wrong.moment + Duration::from_millis(499);
+        assert_eq!(step(&right), (Step::Rest, Waiting::Turn));
+        assert_eq!(decide(&right).wake_ms, OPENS + 10_001);
+        right.moment += Duration::from_millis(1);
+        assert_eq!(step(&right).0, Step::Reveal);
+        (right.next, right.window, right.served) = (Next::Nothing, None, true);
+        assert_eq!(decide(&right).wake_ms, OPENS + 11_500);
+        right.moment += Duration::from_millis(1_500);
+        assert_eq!(step(&right).0, Step::Inspect);
+        // So it was when the reveal was rehearsed.
+        let lead = OPENS - EPOCH_MS / 8;
+        let view = |now| ready(committed(now, &[Some(4)]), OPENS + 86_400_000);
+        assert_eq!(step(&view(lead - 1)).0, Step::Rest);
+        assert_eq!(step(&view(lead)).0, Step::Rehearse);
+        // The last moment there is.
+        right.now_ms = u64::MAX;
+        assert_eq!(decide(&right).step, Step::Inspect);
+        right.past.inspected = Some(right.moment);
+        assert_eq!(decide(&right).wake_ms, u64::MAX);
     }
 
     #[test]
@@ -367,7 +425,7 @@ mod tests {
         assert!(!view.may_send());
         (view.next, view.window) = (Next::Settle, None);
         assert_eq!(step(&view).0, Step::Settle);
-        view.past.again_ms = OPENS;
+        view.past.again = moment(OPENS);
         assert_eq!(step(&view), (Step::Rest, Waiting::Outcome));
         let mut view = committed(OPENS + 50_000, &[Some(5)]);
         (view.stage, view.next) = (Stage::RevealSigned, Next::Settle);
@@ -415,9 +473,9 @@ mod tests {
         (view.next, view.window, view.served) = (Next::Nothing, None, true);
         view.stage = Stage::Revealed;
         assert_eq!(step(&view), (Step::Inspect, Waiting::Look));
-        view.past.inspected_ms = Some(OPENS);
+        view.past.inspected = moment(OPENS);
         assert_eq!(step(&view), (Step::Rest, Waiting::Look));
-        view.now_ms = OPENS + view.look_ms;
+        view = at(&view, OPENS + 2_000);
         assert_eq!(step(&view).0, Step::Inspect);
         view.next = Next::Lost;
         assert_eq!(step(&view).0, Step::Inspect, "a dropped update leaves the old weights");
@@ -427,7 +485,7 @@ mod tests {
         let mut view = ready(committed(OPENS - 90_000, &[Some(4)]), OPENS - 95_000);
         view.served = true;
         assert_eq!(step(&view), (Step::Inspect, Waiting::Window));
-        view.now_ms = OPENS - EPOCH_MS / 8;
+        view = at(&view, OPENS - EPOCH_MS / 8);
         view.past.ready_ms = Some(view.now_ms);
         assert_eq!(step(&view), (Step::Rest, Waiting::Window), "the window is near");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{Address, KeyPair, ObjectId};
@@ -31,9 +31,9 @@ const LOOK: Duration = Duration::from_secs(60);
 /// the same one is sent again, perhaps to another node.
 const SENDING_MS: (u64, u64) = (500, 60_000);
 /// How long to wait after a file that cannot be used.
-const IDLE_MS: u64 = 1_000;
+const IDLE: Duration = Duration::from_secs(1);
 /// How long to wait for the turn of a look.
-const LATER_MS: u64 = 100;
+const LATER: Duration = Duration::from_millis(100);
 
 /// Looks after the model of one state file.
 pub(super) struct Keeper<'a> {
@@ -100,8 +100,8 @@ struct Told {
 pub(super) enum Passed {
     /// Something was done: look again at once.
     Acted,
-    /// Nothing can be done before this time, unless something changes.
-    Rested(u64),
+    /// Nothing can be done for so long, unless something changes.
+    Rested(Duration),
     /// The state file is gone.
     Gone,
 }
@@ -138,19 +138,18 @@ impl<'a> Keeper<'a> {
         loop {
             match self.pass().await {
                 Passed::Acted => {}
-                Passed::Rested(until_ms) => self.rest(until_ms).await,
+                Passed::Rested(pause) => self.rest(pause).await,
                 Passed::Gone => return self.path,
             }
         }
     }
 
-    /// Waits for a time on the chain, or for news of the nodes.
-    pub(super) async fn rest(&mut self, until_ms: u64) {
-        // What has changed since the pass began is still news.
-        let now = self.pulse.borrow().time_ms(now_ms());
-        let left = Duration::from_millis(until_ms.saturating_sub(now).max(1));
+    /// Waits so long, or for news of the nodes: what has changed since the pass
+    /// began is still news.
+    pub(super) async fn rest(&mut self, pause: Duration) {
+        let pause = pause.max(Duration::from_millis(1));
         // Without a heart there is no watch any more.
-        let _ = tokio::time::timeout(left, self.pulse.changed()).await;
+        let _ = tokio::time::timeout(pause, self.pulse.changed()).await;
     }
 
     /// Looks once, and takes the step that is due.
@@ -160,23 +159,23 @@ impl<'a> Keeper<'a> {
             return Passed::Gone;
         }
         let pulse = Arc::clone(&self.pulse.borrow_and_update());
-        let rested = |pulse: &Pulse| Passed::Rested(pulse.time_ms(now_ms()) + IDLE_MS);
-        let Some(state) = self.state().cloned() else { return rested(&pulse) };
+        let rested = Passed::Rested(IDLE);
+        let Some(state) = self.state().cloned() else { return rested };
         let Some(key) = self.key_of(&state) else {
             if self.mode == Mode::Resume {
                 self.given_up = Some(no_key(&state));
-                return rested(&pulse);
+                return rested;
             }
             let owner = state.owner.map(|owner| owner.to_string()).unwrap_or_default();
             self.trouble(Kind::Ignored, format!("it belongs to {owner}, who is not in the wallet"));
-            return rested(&pulse);
+            return rested;
         };
         self.ask_chain(&pulse, &state).await;
         // That may have taken a while.
         let pulse = Arc::clone(&self.pulse.borrow_and_update());
         if self.standing.is_none() || pulse.votes.is_empty() {
             self.tell_waiting(Waiting::Network, "waiting for a node that answers".to_owned(), None);
-            return rested(&pulse);
+            return rested;
         }
         let view = self.view(&pulse, &state);
         self.window = view.window.filter(|_| view.shown).or(self.window);
@@ -186,7 +185,10 @@ impl<'a> Keeper<'a> {
         let decision = decide(&view);
         self.report(&state, &view, &decision, &pulse);
         match decision.step {
-            Step::Rest => Passed::Rested(decision.wake_ms),
+            Step::Rest => {
+                let pause = decision.wake_ms.saturating_sub(view.now_ms);
+                Passed::Rested(Duration::from_millis(pause))
+            }
             Step::Inspect => {
                 let looks = &self.shared.looks;
                 let _turn = match self.mode {
@@ -194,7 +196,7 @@ impl<'a> Keeper<'a> {
                     // It may be needed for something else before its turn comes.
                     _ => match looks.try_acquire() {
                         Ok(turn) => Some(turn),
-                        Err(_) => return Passed::Rested(view.now_ms + LATER_MS),
+                        Err(_) => return Passed::Rested(LATER),
                     },
                 };
                 self.act(Step::Inspect, &view, &pulse, key).await;
@@ -207,6 +209,11 @@ impl<'a> Keeper<'a> {
                 Passed::Acted
             }
         }
+    }
+
+    /// The epoch of the node that is farthest, if one answers.
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.pulse.borrow().clock().map(|clock| clock.epoch)
     }
 
     /// Failures in a row of what is under way.
@@ -291,8 +298,8 @@ impl<'a> Keeper<'a> {
         });
         let about = Some((of, committed));
         if self.about != about {
-            let inspected_ms = self.past.inspected_ms;
-            self.past = Past { inspected_ms, ..Past::default() };
+            let inspected = self.past.inspected;
+            self.past = Past { inspected, ..Past::default() };
             self.about = about;
             (self.told.ready, self.told.lost) = (false, false);
         }
@@ -302,9 +309,9 @@ impl<'a> Keeper<'a> {
             Mode::Once | Mode::Resume => 0.0,
         };
         let pace = Pace::new(clock.map_or(DAY_MS, |clock| clock.duration_ms));
-        let look_every = self.watch.look_every.map(|every| every.as_millis());
         View {
             now_ms: pulse.time_ms(now_ms()),
+            moment: Instant::now(),
             next,
             stage,
             window,
@@ -313,8 +320,7 @@ impl<'a> Keeper<'a> {
             agreement: pulse.agreement(state.chain_id, reveal_epoch),
             served,
             pace,
-            look_ms: look_every
-                .map_or(pace.inspection_ms(), |ms| u64::try_from(ms).unwrap_or(u64::MAX)),
+            look_every: self.watch.look_every.unwrap_or(pace.inspection()),
             past: self.past,
             turn,
         }
@@ -399,7 +405,7 @@ impl<'a> Keeper<'a> {
         };
         match outcome {
             Ok(()) => {
-                (self.past.failures, self.past.again_ms) = (0, 0);
+                (self.past.failures, self.past.again) = (0, None);
                 self.told.trouble = None;
             }
             Err(error) => self.failed(view, error),
@@ -416,21 +422,20 @@ impl<'a> Keeper<'a> {
         }
         let model = self.model_id().unwrap_or(ObjectId::ZERO);
         let chance = jitter(self.watch.seed, &model, now_ms(), u64::from(failures));
-        let pause = view.pace.pause_ms(failures, chance);
-        let now = self.pulse.borrow().time_ms(now_ms());
-        self.past.again_ms = now.saturating_add(pause);
+        let pause = Duration::from_millis(view.pace.pause_ms(failures, chance));
+        self.past.again = Some(Instant::now() + pause);
         self.trouble(Kind::Retrying, with_causes(&error));
         self.trouble = Some(error);
     }
 
     /// Takes the step that tells why nothing more can be done.
     async fn conclude(&mut self, view: &View, pulse: &Pulse, key: &'a KeyPair) -> Passed {
-        if view.now_ms < self.past.again_ms {
-            return Passed::Rested(self.past.again_ms);
+        if !view.pause().is_zero() {
+            return Passed::Rested(view.pause());
         }
         let Some(of) = self.state().map(|state| state.current().0) else { return Passed::Acted };
         let node = pulse.order(self.past.failures).first().map(|node| &self.watch.nodes[*node]);
-        let Some(node) = node else { return Passed::Rested(view.now_ms + IDLE_MS) };
+        let Some(node) = node else { return Passed::Rested(IDLE) };
         let tried = async {
             let mut file = StateFile::open(&self.path)?;
             let session = self.session(view, node, key);
@@ -546,7 +551,7 @@ impl<'a> Keeper<'a> {
     }
 
     async fn inspect(&mut self, view: &View, node: &Client) {
-        self.past.inspected_ms = Some(view.now_ms);
+        self.past.inspected = Some(view.moment);
         let Some(model) = self.model_id() else { return };
         // Reports and the weights themselves may have changed since the epoch began.
         if let Ok(Ok(found)) = tokio::time::timeout(view.pace.patience(), node.model(&model)).await

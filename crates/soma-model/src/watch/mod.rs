@@ -244,9 +244,8 @@ impl Watch {
             loop {
                 match keeper.pass().await {
                     Passed::Acted => {}
-                    Passed::Rested(until_ms) if (1..TRIES).contains(&keeper.failures()) => {
-                        let pause = until_ms.saturating_sub(now_ms()).max(1);
-                        tokio::time::sleep(Duration::from_millis(pause)).await;
+                    Passed::Rested(pause) if (1..TRIES).contains(&keeper.failures()) => {
+                        tokio::time::sleep(pause.max(Duration::from_millis(1))).await;
                     }
                     Passed::Rested(_) | Passed::Gone => return,
                 }

@@ -75,8 +75,8 @@ impl Pace {
     }
 
     /// How often a served file is looked at.
-    pub(super) fn inspection_ms(self) -> u64 {
-        (self.duration_ms / 48).clamp(INSPECTION_MS.0, INSPECTION_MS.1)
+    pub(super) fn inspection(self) -> Duration {
+        Duration::from_millis((self.duration_ms / 48).clamp(INSPECTION_MS.0, INSPECTION_MS.1))
     }
 
     /// How long one question to a node or a host may take.
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!((DAY.delay_ms(0.0), BLINK.delay_ms(0.5)), (0, 50));
         assert_eq!((DAY.lead_ms(), BLINK.lead_ms()), (600_000, 250));
         assert_eq!((DAY.grace_ms(), BLINK.grace_ms()), (21_600_000, 500));
-        assert_eq!((DAY.inspection_ms(), BLINK.inspection_ms()), (1_800_000, 10_000));
+        assert_eq!((DAY.inspection().as_secs(), BLINK.inspection().as_secs()), (1_800, 10));
         assert_eq!((DAY.patience().as_secs(), BLINK.patience().as_secs()), (60, 1));
     }
 

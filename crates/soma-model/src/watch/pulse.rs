@@ -32,6 +32,14 @@ pub(super) struct Answer {
     pub(super) chain_time_ms: u64,
 }
 
+impl Answer {
+    /// The end of its epoch, with as much again for one that lasts longer.
+    const fn last_ms(&self) -> u64 {
+        let EpochClock { start_timestamp_ms, duration_ms, .. } = self.clock;
+        start_timestamp_ms.saturating_add(duration_ms.saturating_mul(2))
+    }
+}
+
 /// Whether the nodes agree that an epoch is running. Each names the node, by
 /// its place, that stands in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +95,12 @@ impl Pulse {
     }
 
     /// The time on the chain, as well as it can be known: the later one of
-    /// this machine's and the newest checkpoint's.
+    /// this machine's and the newest checkpoint's. A time that no node's epoch can
+    /// have reached does not count.
     pub(super) fn time_ms(&self, local_ms: u64) -> u64 {
-        self.answers().map(|answer| answer.chain_time_ms).fold(local_ms, u64::max)
+        let last_ms = self.answers().map(Answer::last_ms).min().unwrap_or_default();
+        let told = self.answers().map(|answer| answer.chain_time_ms);
+        told.filter(|told| *told <= last_ms).fold(local_ms, u64::max)
     }
 
     /// Places of the nodes to talk to, the best first: those that answer,
@@ -186,6 +197,23 @@ pub(super) mod tests {
         assert_eq!(pulse(&[Some(5)]).time_ms(400_000), 400_000);
         assert_eq!(pulse(&[Some(4), Some(5), None]).clock().unwrap().epoch, 5);
         assert_eq!(pulse(&[None]).clock(), None);
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_is_not_believed() {
+        let mut one = pulse(&[Some(5), Some(5)]);
+        let told = |pulse: &mut Pulse, at_ms| {
+            pulse.votes[0].answer.as_mut().unwrap().chain_time_ms = at_ms;
+            pulse.time_ms(300_000)
+        };
+        assert_eq!(told(&mut one, 420_000), 420_000, "an epoch that lasts longer");
+        for false_ms in [420_001, 4_070_908_800_000, u64::MAX] {
+            assert_eq!(told(&mut one, false_ms), 300_001, "the other one is right");
+        }
+        // Nor if the node names an epoch that suits it.
+        let clock = &mut one.votes[0].answer.as_mut().unwrap().clock;
+        clock.start_timestamp_ms = 4_070_908_800_000;
+        assert_eq!(told(&mut one, 4_070_908_800_000), 300_001);
     }
 
     #[test]

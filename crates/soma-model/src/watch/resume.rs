@@ -13,7 +13,7 @@ use super::keeper::{Keeper, Mode, Passed};
 use super::pulse::Pulse;
 use super::{Event, Shared, Watch};
 use crate::network::now_ms;
-use crate::{Error, Result, RevealOf, Stage, State, StateFile};
+use crate::{Error, Result, RevealOf, RevealWindow, Stage, State, StateFile};
 
 /// What became of what was under way for a model.
 #[derive(Debug)]
@@ -108,8 +108,13 @@ impl Keeper<'_> {
             if let Some(error) = self.given_up.take() {
                 return Err(error);
             }
-            // A node that never comes back says nothing more.
-            if self.window.is_some_and(|window| window.is_past_hope(now_ms())) {
+            // A node that never comes back says nothing more. One that is there knows
+            // better than this machine's clock.
+            let epoch = self.epoch();
+            let over = |window: RevealWindow| {
+                window.is_past_hope(now_ms()) && epoch.is_none_or(|now| now > window.reveal_epoch)
+            };
+            if self.window.is_some_and(over) {
                 let late = Error::Stage {
                     what: "no node has said that it was revealed, and its window is over by now",
                     model: state.model_id,
@@ -117,8 +122,8 @@ impl Keeper<'_> {
                 };
                 return Err(self.trouble.take().unwrap_or(late));
             }
-            if let Passed::Rested(until_ms) = passed {
-                self.rest(until_ms).await;
+            if let Passed::Rested(pause) = passed {
+                self.rest(pause).await;
             }
         }
     }
