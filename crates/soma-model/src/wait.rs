@@ -6,7 +6,7 @@ use soma_proto::ObjectId;
 use soma_rpc::Client;
 
 use crate::network::now_ms;
-use crate::session::may_pass;
+use crate::session::is_permanent;
 use crate::{Error, Event, Network, Phase, Result, Standing};
 
 /// The longest pause between two questions: an epoch may end before its time.
@@ -22,9 +22,9 @@ const SHORTEST: Duration = Duration::from_millis(200);
 /// or over, or if nothing waits for a reveal.
 ///
 /// # Errors
-/// [`Error::UnknownModel`](crate::Error::UnknownModel), and
-/// [`Error::Rpc`](crate::Error::Rpc) for what asking again will not mend, or
-/// what has not mended until the window must be over.
+/// [`Error::UnknownModel`](crate::Error::UnknownModel) and
+/// [`Error::Rpc`](crate::Error::Rpc) from the first question; later for what asking
+/// again will not mend, or what has not mended until the window must be over.
 pub async fn wait_until_open(
     client: &Client,
     id: &ObjectId,
@@ -46,7 +46,8 @@ pub async fn wait_until_open(
         };
         match answer {
             Ok(found) => standing = found,
-            Err(error) if may_pass(&error) && !window.is_past_hope(now_ms()) => {
+            // One that does not know the model any more lags behind.
+            Err(error) if !is_permanent(&error) && !window.is_past_hope(now_ms()) => {
                 let pause = pause(window.opens_at_ms, now_ms());
                 tell(Event::Retrying { error: &error, pause });
             }

@@ -1,6 +1,8 @@
 //! Waiting for a window before a node that comes and goes.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use soma_crypto::Options;
@@ -14,7 +16,8 @@ use soma_proto::grpc::{ext, pb};
 use soma_proto::params::SystemParameters;
 use soma_proto::system_state::{Model, StakingPool};
 use soma_proto::{
-    CheckpointDigest, Commitment, KeyPair, ObjectDigest, ObjectId, ObjectRef, TransactionData,
+    CheckpointDigest, Commitment, KeyPair, Object, ObjectDigest, ObjectId, ObjectRef,
+    TransactionData, TransactionDigest,
 };
 use soma_storage::{AddressPolicy, Storage};
 use tonic::{Code, Status};
@@ -111,6 +114,96 @@ async fn what_fails_is_told_and_asked_again() {
     assert_eq!(standing.unwrap().clock.epoch, 5);
     let waiting = "waiting for 5";
     assert_eq!(told, [waiting, waiting, "Unavailable", waiting, "Unavailable", waiting]);
+}
+
+/// Several nodes may answer under one name, and one of them lag behind.
+#[tokio::test]
+async fn a_model_that_was_there_is_asked_for_again() {
+    let start = now_ms();
+    let node = Node {
+        model: now(move |n, _| match n {
+            0 => Ok(committed(4, start)),
+            1 => Ok(ext::GetModelResponse::default()),
+            _ => Ok(committed(5, start)),
+        }),
+        epoch: now(|_, _| Ok(running(5))),
+        ..Node::default()
+    };
+    let client = node.start().await.client();
+    let mut unknown = 0;
+    let waited = wait_until_open(&client, &ID, |event| {
+        let again = matches!(event, Event::Retrying { error: Error::UnknownModel(ID), .. });
+        unknown += usize::from(again);
+    });
+    let standing = tokio::time::timeout(NEVER, waited).await.expect("it waits for ever");
+    assert_eq!((standing.unwrap().clock.epoch, unknown), (5, 1));
+}
+
+/// A coin that another payment holds for a moment, and a node that lags: the
+/// signed reveal on file is sent again until it is executed.
+#[tokio::test]
+async fn a_locked_coin_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = prepared(folder.path());
+    let key = KeyPair::from_bytes([1; 32]);
+    let coin =
+        Object::coin(ObjectId::new([8; 32]), 1, 1_000_000, key.address(), TransactionDigest::ZERO);
+    let kind = file.state.reveal_plan(RevealOf::Registration).unwrap().kind();
+    let signed = TransactionData::new(kind, key.address(), vec![coin.reference()]).sign(&key);
+    file.update(|state| state.registration.reveal = Some(Sent::unsent(&signed))).unwrap();
+    let (digest, start) = (signed.digest(), now_ms());
+    let executions = Arc::new(AtomicUsize::new(0));
+    let known = Arc::clone(&executions);
+    let node = Node {
+        model: now(move |n, _| match n {
+            0..3 => Ok(ext::GetModelResponse::default()),
+            _ => Ok(ext::GetModelResponse {
+                epoch_duration_ms: Some(86_400_000),
+                ..committed(5, start)
+            }),
+        }),
+        object: now(move |_, _| Ok(pb::GetObjectResponse { object: Some((&coin).into()) })),
+        execute: now(move |n, _| {
+            executions.store(n, Ordering::SeqCst);
+            match n {
+                0 => Err(Status::failed_precondition("the coin is locked")),
+                1 => Err(Status::invalid_argument("the coin has another version")),
+                _ => {
+                    Ok(pb::ExecuteTransactionResponse { transaction: Some(node::executed(digest)) })
+                }
+            }
+        }),
+        transaction: now(move |_, _| match known.load(Ordering::SeqCst) {
+            0 | 1 => Err(Status::not_found("no such transaction")),
+            _ => {
+                Ok(pb::GetTransactionResponse { transaction: Some(node::checkpointed(digest, 9)) })
+            }
+        }),
+        ..running_in(5)
+    };
+    let client = node.start().await.client();
+    let storage = Storage::new(AddressPolicy::Any).unwrap();
+    let session = Session {
+        client: &client,
+        key: &key,
+        host: Host { storage: &storage, scope: Scope::Local, depth: Depth::Nothing },
+        gas: Gas::Automatic,
+        till: Till::default(),
+        timeout: Duration::from_secs(30),
+    };
+    let mut told = Vec::new();
+    let revealed = session.reveal_when_open(&mut file, RevealOf::Registration, |event| {
+        if let Event::Retrying { error, .. } = event {
+            told.push(error.to_string());
+        }
+    });
+    let revealed = tokio::time::timeout(NEVER, revealed).await.expect("it hangs");
+    assert_eq!(revealed.unwrap().executed.unwrap().digest, digest);
+    let words: Vec<bool> = ["on this network", "locked", "version"]
+        .into_iter()
+        .map(|word| told.iter().any(|text| text.contains(word)))
+        .collect();
+    assert_eq!(words, [true; 3], "{told:#?}");
 }
 
 #[tokio::test]

@@ -347,7 +347,7 @@ async fn a_node_that_lies_gets_no_reveal() {
     let known = standing(&honest, &id).await;
     let evil = Node {
         model: now(move |n, _| match n {
-            0 => Err(Status::not_found("no such model")),
+            0 => Ok(ext::GetModelResponse::default()),
             _ => Ok(shown(&known, 1)),
         }),
         ..liar(network.chain_id(), 1)

@@ -123,6 +123,19 @@ impl Error {
         }
     }
 
+    /// Whether the same call fails until somebody changes something: the URL, the
+    /// credentials, the transaction. Everything else may pass: a coin is unlocked,
+    /// a node catches up.
+    pub const fn is_permanent(&self) -> bool {
+        match self {
+            Self::Url { .. } | Self::Unsendable { .. } => true,
+            Self::Status { code, .. } => {
+                matches!(code, Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented)
+            }
+            _ => false,
+        }
+    }
+
     /// The gRPC status, if the node gave one.
     pub fn code(&self) -> Option<Code> {
         match self {

@@ -9,9 +9,10 @@ use soma_rpc::Client;
 use soma_storage::Storage;
 
 use super::owner::{self, Need};
+use crate::session::{Pauses, is_over, is_permanent};
 use crate::{
-    Check, Depth, Error, Finding, Gas, Measured, Network, Phase, Prepared, Report, Result,
-    RevealWindow, Scope, Standing, TypedUrl, embedding, remote, window::rfc3339,
+    Check, Depth, Error, Event, Finding, Gas, Measured, Network, Phase, Prepared, Report, Result,
+    RevealWindow, Scope, Standing, TypedUrl, embedding, remote, wait_until_open, window::rfc3339,
 };
 
 /// Below this part of a window, in percent, time is short.
@@ -188,6 +189,41 @@ impl RevealPlan {
             remote::check(host.storage, url, &self.weights, Some(&self.key), host.depth).await,
         );
         Prepared::build(client, sender, self.kind(), gas, network, report).await
+    }
+
+    /// Waits for the window, then as [`prepare`](Self::prepare). What may go away by
+    /// itself, such as a host that is down or coins that are missing, is tried again
+    /// as long as the window is open; then, or for what stays wrong, it is as it is.
+    ///
+    /// # Errors
+    /// As [`wait_until_open`] and [`prepare`](Self::prepare).
+    pub async fn prepare_when_open(
+        &self,
+        client: &Client,
+        host: &Host<'_>,
+        sender: Address,
+        gas: &Gas,
+        mut tell: impl FnMut(Event<'_>),
+    ) -> Result<Prepared> {
+        let standing = wait_until_open(client, &self.model_id, &mut tell).await?;
+        let window = standing.reveal_window();
+        let mut pauses = Pauses::new();
+        loop {
+            let found = self.prepare(client, host, sender, gas).await;
+            let refused = match &found {
+                Ok(prepared) if prepared.report.is_ok() => return found,
+                Ok(prepared) => Some(Error::Refused(prepared.report.clone())),
+                Err(_) => None,
+            };
+            let Some(error) = refused.as_ref().or(found.as_ref().err()) else { return found };
+            let Some(window) = window.filter(|_| !is_permanent(error)) else { return found };
+            if is_over(client, &self.model_id, &window).await {
+                return found;
+            }
+            let pause = pauses.next(Some(&window));
+            tell(Event::Retrying { error, pause });
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// What the chain holds of the commit that this reveals.

@@ -5,6 +5,7 @@
 //! its first byte leaves; whoever comes later sends the same bytes. So a step
 //! can be interrupted anywhere and run again, and pays once.
 
+mod again;
 mod ahead;
 mod over;
 mod rehearsal;
@@ -15,19 +16,14 @@ use std::time::Duration;
 use soma_proto::{CheckpointDigest, KeyPair};
 use soma_rpc::{Client, Executed};
 
+pub(crate) use self::again::{Pauses, is_of_connection, is_over, is_permanent};
 pub use self::over::close_update;
 use self::settle::Half;
-use crate::network::now_ms;
 use crate::state::{Round, Sent, State, StateFile, Terms};
 use crate::{
     Check, Error, Finding, Gas, Host, Prepared, Report, Result, RevealOf, RevealWindow, Stage,
     Till, wait_until_open,
 };
-
-/// The first pause before a reveal that could not be sent is tried again.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest such pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What all steps need.
 #[derive(Clone, Debug)]
@@ -137,31 +133,37 @@ impl Session<'_> {
     }
 
     /// Waits for the window, then reveals; what may go away by itself is tried
-    /// again as long as the window is open.
+    /// again as long as the window is open: a host or a node that is down or lags
+    /// behind, coins that are missing or locked.
     ///
     /// # Errors
-    /// As [`Session::reveal`].
+    /// As [`Session::reveal`]: at once for what stays wrong, for anything else when
+    /// the window is over.
     pub async fn reveal_when_open(
         &self,
         file: &mut StateFile,
         of: RevealOf,
         mut tell: impl FnMut(Event<'_>),
     ) -> Result<Done> {
-        let mut pause = FIRST_PAUSE;
-        let mut window = None;
+        let mut pauses = Pauses::new();
+        let mut window: Option<RevealWindow> = None;
+        let id = file.state.model_id;
         loop {
             let result = self.wait_and_reveal(file, of, &mut window, &mut tell).await;
             let error = match result {
-                Err(error) if may_pass(&error) => error,
+                Err(error) if !is_permanent(&error) => error,
                 result => return result,
             };
-            let now = now_ms();
-            if window.as_ref().is_some_and(|window: &RevealWindow| window.is_past_hope(now)) {
+            let is_over = match &window {
+                Some(window) => is_over(self.client, &id, window).await,
+                None => !is_of_connection(&error),
+            };
+            if is_over {
                 return Err(error);
             }
+            let pause = pauses.next(window.as_ref());
             tell(Event::Retrying { error: &error, pause });
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -296,17 +298,5 @@ fn stage(file: &StateFile, of: RevealOf, what: &'static str) -> Error {
     match round(file, of) {
         Ok(round) => Error::Stage { what, model: file.state.model_id, stage: round.stage() },
         Err(error) => error,
-    }
-}
-
-/// Whether the same step may succeed a little later.
-pub(crate) fn may_pass(error: &Error) -> bool {
-    match error {
-        Error::Rpc(error) => {
-            error.is_retriable() || matches!(error, soma_rpc::Error::OutcomeUnknown { .. })
-        }
-        // A host that is down for a moment; everything else stays wrong.
-        Error::Refused(report) => report.errors().all(|finding| finding.check == Check::Host),
-        _ => false,
     }
 }

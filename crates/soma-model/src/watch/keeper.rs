@@ -18,7 +18,7 @@ use super::pulse::{Agreement, Pulse};
 use super::sentinel::Served;
 use super::{Shared, TRIES, Watch};
 use crate::network::now_ms;
-use crate::session::may_pass;
+use crate::session::{is_of_connection, is_permanent};
 use crate::state::StateFile;
 use crate::{
     Check, Disclosure, Error, Finding, Gas, Host, Next, Report, Result, RevealOf, RevealWindow,
@@ -717,15 +717,14 @@ const fn is_in_vain(view: &View) -> bool {
 
 /// Whether trying again is in vain, after so many failures.
 fn is_final(error: &Error, view: &View, failures: u32) -> bool {
+    let may_be_open = view.window.is_some() && !matches!(view.agreement, Agreement::Over(_));
     match error {
-        // Nothing is at risk yet, so nobody waits for a host.
+        // Nothing is at risk yet, so nobody waits for a host or for coins.
         Error::Refused(_) if view.window.is_none() => true,
-        // Coins may come as long as the window is not over.
-        Error::Refused(report) if report.errors().all(|it| it.check == Check::Coins) => false,
-        error if may_pass(error) => false,
-        // The node may be behind, a coin still locked, the file in use for a moment.
-        Error::Rpc(_) | Error::File(_) | Error::Stage { .. } => failures >= TRIES,
-        _ => true,
+        error if is_of_connection(error) => false,
+        // The chain shows something else than the file: another node may know better.
+        Error::Stage { .. } => failures >= TRIES && !may_be_open,
+        error => is_permanent(error) || (failures >= TRIES && !may_be_open),
     }
 }
 

@@ -313,6 +313,42 @@ async fn a_reveal_on_file_is_not_sent_outside_its_window() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn coins_that_are_missing_are_waited_for() {
+    let world = World::new().await;
+    let session = world.session();
+    let mut file = world.prepared("one.enc");
+    session.commit(&mut file, TERMS).await.unwrap();
+    let (owner, [_, friend, ..]) = (&world.owner, account_keys());
+    let give = async |from: &KeyPair, to: &KeyPair| {
+        let coins = world.client.coins(&from.address()).await.unwrap();
+        let coins: Vec<_> = coins.iter().map(|coin| coin.reference).collect();
+        let kind =
+            TransactionKind::TransferObjects { objects: coins.clone(), recipient: to.address() };
+        let paid = TransactionData::new(kind, from.address(), coins[..1].to_vec()).sign(from);
+        let paid = world.client.execute_and_wait(&paid, TIMEOUT).await.unwrap();
+        assert!(paid.effects.is_success(), "{:?}", paid.effects);
+    };
+    give(owner, &friend).await;
+    assert_eq!(world.balance().await, 0);
+    world.next_epoch().await;
+    let missing = tokio::sync::Notify::new();
+    let (revealed, ()) = tokio::join!(
+        session.reveal_when_open(&mut file, RevealOf::Registration, |event| {
+            if let Event::Retrying { error, .. } = event {
+                assert_eq!(error.failure(), Some("InsufficientGas"), "{error}");
+                missing.notify_one();
+            }
+        }),
+        async {
+            missing.notified().await;
+            give(&friend, owner).await;
+        }
+    );
+    assert_eq!(revealed.unwrap().epoch, 1);
+    assert_eq!(world.status(&file).await, ModelStatus::Active);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_stake_before_the_reveal_is_rehearsed() {
     let world = World::new().await;
     let session = world.session();

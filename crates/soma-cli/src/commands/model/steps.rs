@@ -7,7 +7,7 @@ use serde::Serialize;
 use soma_crypto::Options;
 use soma_model::{
     CommissionPlan, CommitPlan, CommitTimes, DeactivatePlan, Depth, EpochClock, Host, Measured,
-    RevealOf, RevealPlan, Scope, UpdatePlan, embedding, measure, read_key, wait_until_open,
+    RevealOf, RevealPlan, Scope, UpdatePlan, embedding, measure, read_key,
 };
 use soma_proto::ObjectId;
 use soma_storage::{AddressPolicy, Storage};
@@ -153,14 +153,18 @@ async fn run_reveal(
 ) -> Result<Outcome> {
     let plan = reveal_plan(&args, of)?;
     let sender = Sender::active(context).await?;
-    if args.wait {
-        wait_until_open(&sender.client, &plan.model_id, prepared::teller(context)).await?;
-    }
     let (scope, storage) = host_of(&sender)?;
     let depth = if args.verify_url { Depth::Everything } else { Depth::Header };
     let host = Host { storage: &storage, scope, depth };
     let gas = sender.gas_of(Some(&plan.model_id), flags);
-    let prepared = plan.prepare(&sender.client, &host, sender.address, &gas).await?;
+    let (client, address) = (&sender.client, sender.address);
+    let prepared = match args.wait {
+        true => {
+            let tell = prepared::teller(context);
+            plan.prepare_when_open(client, &host, address, &gas, tell).await?
+        }
+        false => plan.prepare(client, &host, address, &gas).await?,
+    };
     sender.run_step(prepared, flags, context).await
 }
 
