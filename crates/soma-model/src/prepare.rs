@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use soma_crypto::safetensors::{self, HeaderError};
 use soma_crypto::{Durability, Existing, Input, Key, Options, Output, seal};
@@ -33,6 +34,12 @@ pub struct Preparation {
     /// is drawn at random. So it is for an object that has a name of its own:
     /// the name may have been used before.
     pub wallet: Option<KeyPair>,
+}
+
+/// What an earlier run has done, and the weights are still those.
+struct Done {
+    sealed: Measured,
+    plain_modified: Option<u64>,
 }
 
 impl Preparation {
@@ -66,8 +73,8 @@ impl Preparation {
             let mut file = StateFile::open(&begun)?;
             let (model, stage) = (file.state.model_id, file.state.registration.stage());
             let is_first = file.state.update.is_none();
-            if is_first && let Some(sealed) = self.done(&file.state.registration, options)? {
-                self.keep(&mut file, RevealOf::Registration, sealed)?;
+            if is_first && let Some(done) = self.done(&file.state.registration, options)? {
+                self.keep(&mut file, RevealOf::Registration, done)?;
                 return Ok(file);
             }
             if is_first && stage == Stage::Unsealed {
@@ -107,9 +114,9 @@ impl Preparation {
         self.inspect()?;
         let (of, current) = file.state.current();
         if of == RevealOf::Update
-            && let Some(sealed) = self.done(current, options)?
+            && let Some(done) = self.done(current, options)?
         {
-            return self.keep(file, of, sealed);
+            return self.keep(file, of, done);
         }
         file.check_free()?;
         let round = self.round()?;
@@ -138,7 +145,7 @@ impl Preparation {
     /// A round with a fresh key, if there is room for it.
     fn round(&self) -> Result<Round> {
         let weights_file = absolute(&self.weights_file)?;
-        let size = fs::metadata(&weights_file).map_err(io("inspect", &weights_file))?.len();
+        let metadata = fs::metadata(&weights_file).map_err(io("inspect", &weights_file))?;
         let (url, key, name) = match (self.url.is_folder(), &self.wallet) {
             (false, _) => (self.url.clone(), random_key()?, None),
             (true, wallet) => {
@@ -151,10 +158,11 @@ impl Preparation {
             }
         };
         let sealed_file = self.sealed_file(name.as_ref())?;
-        if let Some(finding) = disk::check(&sealed_file, size) {
+        if let Some(finding) = disk::check(&sealed_file, metadata.len()) {
             return Err(Error::Refused(Report::from_iter([finding])));
         }
         Ok(Round {
+            plain_modified: modified(&metadata),
             weights_file,
             sealed_file,
             weights_url: url.normal().clone(),
@@ -209,10 +217,12 @@ impl Preparation {
 
     /// What is left of an earlier run, if there is nothing left to encrypt: the
     /// encrypted file is what these weights become under the key of the round.
-    fn done(&self, round: &Round, options: &Options<'_>) -> Result<Option<Measured>> {
+    fn done(&self, round: &Round, options: &Options<'_>) -> Result<Option<Done>> {
         if !self.is_of(round)? || !round.sealed_file.is_file() {
             return Ok(None);
         }
+        let metadata = fs::metadata(&round.weights_file);
+        let plain_modified = modified(&metadata.map_err(io("inspect", &round.weights_file))?);
         let found = measure(&round.sealed_file, options)?;
         if round.sealed.is_some_and(|sealed| sealed != found) {
             return Ok(None);
@@ -220,13 +230,15 @@ impl Preparation {
         let key = Key::from_bytes(*round.decryption_key.as_bytes());
         let nowhere = Output::writer("nowhere", io::sink());
         let again = seal(&key, Input::file(&round.weights_file), nowhere, options)?;
-        Ok((again.digest.as_bytes() == found.commitment.as_bytes()).then_some(found))
+        let is_same = again.digest.as_bytes() == found.commitment.as_bytes();
+        Ok(is_same.then_some(Done { sealed: found, plain_modified }))
     }
 
-    fn keep(&self, file: &mut StateFile, of: RevealOf, sealed: Measured) -> Result<()> {
+    fn keep(&self, file: &mut StateFile, of: RevealOf, done: Done) -> Result<()> {
         file.update(|state| {
             if let Some(round) = state.round_mut(of) {
-                round.sealed = Some(sealed);
+                round.sealed = Some(done.sealed);
+                round.plain_modified = done.plain_modified;
                 if self.embedding.is_some() {
                     round.embedding.clone_from(&self.embedding);
                 }
@@ -257,6 +269,17 @@ impl Preparation {
             None => Ok(()),
         }
     }
+}
+
+/// When a file was last written, nanoseconds since 1970.
+pub(crate) fn modified(metadata: &fs::Metadata) -> Option<u64> {
+    metadata.modified().ok().and_then(nanoseconds)
+}
+
+/// Nanoseconds since 1970.
+pub(crate) fn nanoseconds(time: SystemTime) -> Option<u64> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok()
 }
 
 fn random_key() -> Result<DecryptionKey> {

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::UNIX_EPOCH;
 
 use soma_crypto::{InputFile, Key};
 use soma_proto::{Commitment, DecryptionKey, KeyPair, ObjectId, WeightsUrl};
@@ -13,7 +12,7 @@ use soma_storage::{
 };
 
 use crate::network::now_ms;
-use crate::prepare::{absolute, inspect};
+use crate::prepare::{absolute, inspect, nanoseconds};
 use crate::state::{Round, State, StateFile, StateFolder, Terms, Upload};
 use crate::{
     Check, CommitPlan, Error, Finding, Measured, ObjectName, Report, Result, RevealOf, Scope,
@@ -353,6 +352,7 @@ impl Publication {
         };
         Ok(Round {
             weights_file,
+            plain_modified: None,
             // There is none: it exists at the store only.
             sealed_file: PathBuf::new(),
             weights_url,
@@ -489,6 +489,5 @@ fn round(file: &StateFile, of: RevealOf) -> Result<&Round> {
 
 /// When a file was last written, nanoseconds since 1970.
 fn modified(file: &InputFile) -> Option<u64> {
-    let since = file.modified()?.duration_since(UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_nanos()).ok()
+    file.modified().and_then(nanoseconds)
 }

@@ -216,6 +216,7 @@ fn not_committed(state: &State) -> Finding {
 fn round(url: &TypedUrl, found: &Found<'_>) -> Round {
     Round {
         weights_file: PathBuf::new(),
+        plain_modified: None,
         sealed_file: PathBuf::new(),
         weights_url: url.normal().clone(),
         decryption_key: found.key.clone(),

@@ -122,6 +122,7 @@ mod tests {
     fn round(commit: Option<Sent>, reveal: Option<Sent>) -> Round {
         Round {
             weights_file: "/w".into(),
+            plain_modified: None,
             sealed_file: "/w.enc".into(),
             upload: None,
             weights_url: testing::url(),

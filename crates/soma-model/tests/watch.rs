@@ -551,6 +551,60 @@ async fn a_host_that_is_down_is_told_early_and_waited_for() {
     network.shutdown().await.unwrap();
 }
 
+/// The owner trains on, into the same file: what is served is still right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_weights_in_the_same_place_are_no_alarm() {
+    let owner = Owner::new().await;
+    let network = owner.network("a").await;
+    let node = client(&network);
+    let file = owner.committed(&node, "one").await;
+    let (path, weights) = (file.path().to_owned(), file.state.registration.weights_file.clone());
+    let sealed = file.state.registration.sealed_file.clone();
+    drop(file);
+    fs::remove_file(&sealed).unwrap();
+    network.advance_epoch().await.unwrap();
+    let mut running = Running::start(owner.watch(&[&network]));
+    running.until(Kind::Revealed).await;
+    let (sound, _) = running.until(Kind::Sound).await;
+    assert!(sound.message.contains("in order"), "{sound:?}");
+
+    // As long as the plain file is as it was, it tells.
+    let good = fs::read(owner.served("one")).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    fs::write(owner.served("one"), &bad).unwrap();
+    let (unsound, _) = running.until(Kind::Unsound).await;
+    assert!(unsound.message.contains("weights.safetensors"), "{unsound:?}");
+    fs::write(owner.served("one"), &good).unwrap();
+    running.until(Kind::Sound).await;
+    running.stop().await;
+
+    let looked = async || {
+        let mut running = Running::start(owner.watch(&[&network]));
+        let seen = [Kind::Sound, Kind::Unsound];
+        let (event, _) = running.until_that(|event| seen.contains(&event.event)).await;
+        running.stop().await;
+        event
+    };
+    let written = fs::metadata(&weights).unwrap().modified().unwrap();
+    let mut trained = fs::read(&weights).unwrap();
+    *trained.last_mut().unwrap() ^= 1;
+    fs::write(&weights, trained).unwrap();
+    let later = written + Duration::from_secs(1);
+    fs::File::options().write(true).open(&weights).unwrap().set_modified(later).unwrap();
+    let event = looked().await;
+    assert!(event.event == Kind::Sound && event.message.contains("no file is here"), "{event:?}");
+
+    // So for an update that is encrypted into the same file.
+    let mut file = StateFile::open(&path).unwrap();
+    let update = Preparation { sealed_file: Some(sealed), ..owner.preparation("two") };
+    update.run_update(&mut file, &Options::new()).unwrap();
+    drop(file);
+    let event = looked().await;
+    assert!(event.event == Kind::Sound && event.message.contains("no file is here"), "{event:?}");
+    network.shutdown().await.unwrap();
+}
+
 /// What a resumption tells of a model when it is done with it.
 type Ended = (Option<ObjectId>, Result<Option<u64>, String>);
 

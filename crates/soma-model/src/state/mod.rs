@@ -55,6 +55,11 @@ pub struct State {
 pub struct Round {
     /// The plain weights.
     pub weights_file: PathBuf,
+    /// When they were last written, before they were encrypted: nanoseconds since
+    /// 1970, if it is known. Of weights that are encrypted on their way the upload
+    /// says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_modified: Option<u64>,
     /// The encrypted weights; empty if they are at the store only.
     pub sealed_file: PathBuf,
     /// Where the encrypted weights are served, in normal form.
@@ -198,6 +203,11 @@ impl Round {
             (Some(_), Some(_), Some(Sent { epoch: None, .. })) => Stage::RevealSigned,
             (Some(_), Some(_), Some(_)) => Stage::Revealed,
         }
+    }
+
+    /// When the plain weights were last written, before they were encrypted.
+    pub(crate) fn plain_modified(&self) -> Option<u64> {
+        self.upload.as_ref().map_or(self.plain_modified, |upload| upload.plain_modified)
     }
 
     /// What is left of it when it is over.

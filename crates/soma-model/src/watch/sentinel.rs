@@ -10,6 +10,7 @@ use soma_proto::system_state::ModelStatus;
 use soma_proto::{DecryptionKey, ModelWeightsManifest};
 use soma_storage::Storage;
 
+use crate::prepare::modified;
 use crate::{Check, Depth, Finding, Measured, Report, Standing, State, remote};
 
 /// Parts that are fetched and compared in one look.
@@ -23,8 +24,8 @@ pub(super) struct Served {
     manifest: ModelWeightsManifest,
     /// The encrypted file on this machine, if the state file knows it.
     sealed: Option<PathBuf>,
-    /// The plain file.
-    plain: Option<PathBuf>,
+    /// The plain file, and when it was last written before it was encrypted.
+    plain: Option<(PathBuf, u64)>,
 }
 
 impl Served {
@@ -37,10 +38,16 @@ impl Served {
             state.update.iter().chain([&state.registration]).find(|round| {
                 round.sealed.is_some_and(|sealed| checksum == sealed.commitment.into())
             });
+        // Later weights may have been encrypted into the same file.
+        let later = |path: &PathBuf| {
+            let update = state.update.as_ref().filter(|update| Some(*update) != round);
+            update.is_some_and(|update| update.sealed_file == *path)
+        };
         Some(Self {
             manifest,
-            sealed: round.map(|round| round.sealed_file.clone()),
-            plain: round.map(|round| round.weights_file.clone()),
+            sealed: round.map(|round| round.sealed_file.clone()).filter(|path| !later(path)),
+            plain: round
+                .and_then(|round| Some((round.weights_file.clone(), round.plain_modified()?))),
         })
     }
 
@@ -88,16 +95,17 @@ impl Served {
     }
 
     /// The ciphertext in a range, from the encrypted file, else from the plain
-    /// one; nothing if neither is there any more.
+    /// one; nothing if neither is there any more, as it was. Other weights in the
+    /// place of the plain ones say nothing of what is served.
     fn expected(&self, range: &Range<u64>) -> Option<(&Path, Vec<u8>)> {
         let size = self.manifest.manifest.size();
         if let Some(path) = &self.sealed
-            && let Ok(bytes) = read(path, size, range)
+            && let Ok(bytes) = read(path, size, None, range)
         {
             return Some((path, bytes));
         }
-        let path = self.plain.as_deref()?;
-        let mut bytes = read(path, size, range).ok()?;
+        let (path, written) = self.plain.as_ref()?;
+        let mut bytes = read(path, size, Some(*written), range).ok()?;
         cipher(&self.manifest.decryption_key).apply(range.start, &mut bytes).ok()?;
         Some((path, bytes))
     }
@@ -114,16 +122,19 @@ fn place(size: u64, chance: f64) -> Range<u64> {
     start..size.min(start + SAMPLE)
 }
 
-/// A part of a file of this size.
-fn read(path: &Path, size: u64, range: &Range<u64>) -> io::Result<Vec<u8>> {
+/// A part of a file of this size that was last written at this time.
+fn read(path: &Path, size: u64, written: Option<u64>, range: &Range<u64>) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
-    if file.metadata()?.len() != size {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
     file.seek(SeekFrom::Start(range.start))?;
     let mut bytes = Vec::new();
-    file.take(range.end - range.start).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    (&file).take(range.end - range.start).read_to_end(&mut bytes)?;
+    // Asked afterwards: it may be written over just now.
+    let metadata = file.metadata()?;
+    let same_time = written.is_none_or(|written| modified(&metadata) == Some(written));
+    match metadata.len() == size && same_time {
+        true => Ok(bytes),
+        false => Err(io::ErrorKind::InvalidData.into()),
+    }
 }
 
 #[cfg(test)]

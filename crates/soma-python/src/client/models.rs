@@ -91,6 +91,7 @@ impl SomaClient {
                 if let Some(Key(decryption_key)) = decryption_key {
                     let round = Round {
                         weights_file: PathBuf::new(),
+                        plain_modified: None,
                         sealed_file,
                         weights_url: weights_url.0.normal().clone(),
                         decryption_key,
