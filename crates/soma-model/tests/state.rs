@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use soma_crypto::{Input, Key, Options, commitment, safetensors};
 use soma_model::state::{Sent, Terms};
 use soma_model::{Error, Preparation, RevealOf, Stage, StateFile, StateFolder};
-use soma_proto::{KeyPair, TransactionData, TransactionKind};
+use soma_proto::{KeyPair, ObjectId, TransactionData, TransactionKind};
 
 /// A folder with a small safetensors file, and the way to prepare it.
 struct Desk {
@@ -79,6 +79,24 @@ fn preparing_encrypts_under_a_key_that_is_on_file() {
     assert!(written.starts_with("{\n  \"format\": \"soma-model-state/1\",\n"), "{written}");
     assert!(written.contains(&key_hex(&file)));
     assert!(!format!("{file:?}").contains(&key_hex(&file)));
+}
+
+#[test]
+fn a_coin_that_is_freed_is_that_of_one_model() {
+    let desk = Desk::new();
+    let coin = |byte| ObjectId::new([byte; 32]);
+    let ids = [0, 1].map(|byte| {
+        let preparation = desk.preparation(&format!("{byte}.enc"));
+        let mut file = preparation.run(&desk.states(), None, &Options::new()).unwrap();
+        file.update(|state| state.gas_coin = Some(coin(byte))).unwrap();
+        file.state.model_id
+    });
+    desk.states().free_coin(&ids[0]).unwrap();
+    assert_eq!(desk.states().set_aside().unwrap(), [(coin(1), ids[1])]);
+    for id in [ids[0], coin(9)] {
+        desk.states().free_coin(&id).unwrap();
+    }
+    assert_eq!(desk.states().set_aside().unwrap().len(), 1);
 }
 
 #[cfg(unix)]

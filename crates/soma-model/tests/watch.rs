@@ -514,14 +514,19 @@ async fn one_pass_does_what_is_due() {
     assert!(alarms.is_empty() && kinds.contains(&Kind::Revealed), "{kinds:?}");
     assert_eq!(stage(&path, RevealOf::Registration), Stage::Revealed);
 
-    // A window that nobody used.
-    let lost = owner.committed(&node, "lost").await;
-    let lost = lost.path().to_owned();
+    // A window that nobody used. Its coin is free again, that of the other model is not.
+    let file = owner.committed(&node, "lost").await;
+    assert!(file.state.gas_coin.is_some());
+    let lost = file.path().to_owned();
+    drop(file);
+    let kept = StateFile::open(&path).unwrap().state;
     network.advance_epoch().await.unwrap();
     network.advance_epoch().await.unwrap();
     let (alarms, kinds) = once().await;
     assert_eq!(alarms, [lost]);
     assert!(kinds.contains(&Kind::Lost) && kinds.contains(&Kind::Sound), "{kinds:?}");
+    let aside = owner.states().set_aside().unwrap();
+    assert_eq!(aside, [(kept.gas_coin.unwrap(), kept.model_id)]);
     network.shutdown().await.unwrap();
 }
 

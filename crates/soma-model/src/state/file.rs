@@ -209,6 +209,20 @@ impl StateFolder {
         Ok(states.filter_map(|state| Some((state.gas_coin?, state.model_id))).collect())
     }
 
+    /// Frees the coin that is set aside for a model: one that is inactive is never
+    /// revealed again.
+    ///
+    /// # Errors
+    /// As [`StateFolder::read`] and [`StateFile::open`].
+    pub fn free_coin(&self, model: &ObjectId) -> Result<()> {
+        for (path, state) in self.read()? {
+            if state.is_ok_and(|state| state.model_id == *model && state.gas_coin.is_some()) {
+                StateFile::open(&path)?.update(|state| state.gas_coin = None)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads all states without taking hold of them, oldest first. A file that
     /// cannot be understood comes as its error.
     ///

@@ -179,6 +179,9 @@ impl<'a> Keeper<'a> {
         }
         let view = self.view(&pulse, &state);
         self.window = view.window.filter(|_| view.shown).or(self.window);
+        if view.next == Next::Lost && state.gas_coin.is_some() {
+            self.free_coin();
+        }
         if self.mode == Mode::Resume && is_in_vain(&view) {
             return self.conclude(&view, &pulse, key).await;
         }
@@ -642,6 +645,17 @@ impl<'a> Keeper<'a> {
             gas: Gas::Automatic,
             till: self.shared.till.clone(),
             timeout: sending.min(*timeout),
+        }
+    }
+
+    /// An inactive model is never revealed again: anybody may spend its coin.
+    fn free_coin(&self) {
+        let standing = self.standing.as_ref().and_then(|known| known.standing.as_ref());
+        if standing.is_some_and(|standing| standing.status == ModelStatus::Inactive)
+            && let Ok(mut file) = StateFile::open(&self.path)
+        {
+            // What cannot be written now is written another time.
+            let _ = file.update(|state| state.gas_coin = None);
         }
     }
 

@@ -142,7 +142,12 @@ pub(super) async fn deactivate(
     if flags.sends()? && prepared.report.is_ok() {
         context.confirm(&format!("Deactivate {} for good?", args.model_id))?;
     }
-    print(&sender.run_step(prepared, flags, context).await?.wrap_bytes(), context)
+    let outcome = sender.run_step(prepared, flags, context).await?;
+    if outcome.success().is_some() {
+        // A watch that holds the file frees the coin itself.
+        let _ = prepared::folder(context)?.free_coin(&args.model_id);
+    }
+    print(&outcome.wrap_bytes(), context)
 }
 
 async fn run_reveal(
