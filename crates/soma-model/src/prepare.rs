@@ -42,6 +42,14 @@ struct Done {
     plain_modified: Option<u64>,
 }
 
+/// How a preparation begins.
+enum Begin {
+    /// What was begun before is complete now.
+    GoneOn(StateFile),
+    /// A new state file is there; nothing is encrypted yet.
+    Anew(StateFile),
+}
+
 impl Preparation {
     /// Prepares the first weights of a new model: makes a state file in
     /// `folder`, or at `path`, with a key and fresh ids, then encrypts. For a
@@ -57,7 +65,7 @@ impl Preparation {
     /// [`Error::Refused`] if the disk is too full; [`Error::Weights`], also if
     /// there is an encrypted file already and `options` do not allow to
     /// replace it; [`Error::Stage`] if the file at `path` has come further;
-    /// [`Error::File`].
+    /// [`Error::File`], also if another process is preparing the same.
     pub fn run(
         self,
         folder: &StateFolder,
@@ -65,31 +73,21 @@ impl Preparation {
         options: &Options<'_>,
     ) -> Result<StateFile> {
         self.inspect()?;
-        let begun = match &path {
-            Some(path) => path.exists().then(|| path.clone()),
-            None => self.begun(folder)?,
-        };
-        if let Some(begun) = begun {
-            let mut file = StateFile::open(&begun)?;
-            let (model, stage) = (file.state.model_id, file.state.registration.stage());
-            let is_first = file.state.update.is_none();
-            if is_first && let Some(done) = self.done(&file.state.registration, options)? {
-                self.keep(&mut file, RevealOf::Registration, done)?;
-                return Ok(file);
-            }
-            if is_first && stage == Stage::Unsealed {
-                let round = self.round()?;
-                file.update(|state| state.registration = round)?;
-                self.seal(&mut file, RevealOf::Registration, options)?;
-                return Ok(file);
-            }
-            if path.is_some() {
+        let mut file = match path {
+            Some(path) if path.exists() => {
+                let mut file = StateFile::open(&path)?;
+                if self.go_on(&mut file, options)? {
+                    return Ok(file);
+                }
+                let (model, stage) = (file.state.model_id, file.state.registration.stage());
                 return Err(Error::Stage { what: "cannot prepare again", model, stage });
             }
-        }
-        let state = State::new(self.round()?, now_ms());
-        let path = path.unwrap_or_else(|| folder.path_of(&state.model_id));
-        let mut file = StateFile::create(&path, state)?;
+            Some(path) => StateFile::create(&path, self.state()?)?,
+            None => match self.begin(folder, options)? {
+                Begin::GoneOn(file) => return Ok(file),
+                Begin::Anew(file) => file,
+            },
+        };
         match self.seal(&mut file, RevealOf::Registration, options) {
             Ok(()) => Ok(file),
             // Nothing was encrypted under this key, so nothing is lost with it.
@@ -133,6 +131,53 @@ impl Preparation {
             }
             Err(error)
         })
+    }
+
+    /// The state file in the folder that this preparation was begun with, or a new
+    /// one. Of two that run at the same time the second one finds that of the first.
+    fn begin(&self, folder: &StateFolder, options: &Options<'_>) -> Result<Begin> {
+        let mut passed: Option<StateFile> = None;
+        loop {
+            let turn = folder.turn()?;
+            let is_new = |path: &PathBuf| passed.as_ref().is_none_or(|file| file.path() != path);
+            let Some(path) = self.begun(folder)?.filter(is_new) else {
+                let state = self.state()?;
+                let path = folder.path_of(&state.model_id);
+                return Ok(Begin::Anew(StateFile::create(&path, state)?));
+            };
+            let mut file = StateFile::open(&path)?;
+            // What may take long needs this one file only; the others are looked at
+            // again after it.
+            drop(turn);
+            if self.go_on(&mut file, options)? {
+                return Ok(Begin::GoneOn(file));
+            }
+            passed = Some(file);
+        }
+    }
+
+    /// Completes what an earlier run began, or finds it complete. False, and nothing
+    /// is changed, if it has come further, or its encrypted file is not what it was.
+    fn go_on(&self, file: &mut StateFile, options: &Options<'_>) -> Result<bool> {
+        if file.state.update.is_some() {
+            return Ok(false);
+        }
+        if let Some(done) = self.done(&file.state.registration, options)? {
+            self.keep(file, RevealOf::Registration, done)?;
+            return Ok(true);
+        }
+        if file.state.registration.stage() != Stage::Unsealed {
+            return Ok(false);
+        }
+        let round = self.round()?;
+        file.update(|state| state.registration = round)?;
+        self.seal(file, RevealOf::Registration, options)?;
+        Ok(true)
+    }
+
+    /// A new model with a fresh key.
+    fn state(&self) -> Result<State> {
+        Ok(State::new(self.round()?, now_ms()))
     }
 
     /// Looks at the paths and at the weights.

@@ -60,15 +60,21 @@ pub enum Begun {
 
 impl Publication {
     /// The state file of a new model with these weights: the one that was
-    /// begun, or a new one in `folder`.
+    /// begun, or a new one in `folder`. Of two that are opened at the same time
+    /// the second one finds what the first one began.
     ///
     /// # Errors
     /// [`Error::NotSafetensors`], [`Error::PathNotUtf8`], [`Error::Refused`] and
     /// [`Error::UrlTaken`] before anything is written; [`Error::WeightsChanged`] if what was begun
     /// was begun with other bytes; [`Error::AlreadyPublished`] by an update, or before one;
-    /// [`Error::File`].
+    /// [`Error::File`], also if another process holds it.
     pub fn open(&self, folder: &StateFolder, begun: Begun) -> Result<StateFile> {
         let weights_file = absolute(&self.weights_file)?;
+        if !folder.path().exists() {
+            // Nothing was begun there, and what cannot be published makes no folder.
+            self.round()?;
+        }
+        let _turn = folder.turn()?;
         let states = folder.read()?;
         if begun == Begun::Continue {
             for (path, state) in states.iter().rev() {

@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 
 use soma_crypto::{Input, Key, Options, commitment, safetensors};
 use soma_model::state::{Sent, Terms};
-use soma_model::{Error, Preparation, RevealOf, Stage, StateFile, StateFolder};
+use soma_model::{
+    Begun, Error, Preparation, Publication, RevealOf, Scope, Stage, StateFile, StateFolder,
+};
 use soma_proto::{KeyPair, ObjectId, TransactionData, TransactionKind};
+use soma_storage::{
+    AddressPolicy, Destination, Environment, Storage, Store, StoreOptions, UploadOptions,
+};
 
 /// A folder with a small safetensors file, and the way to prepare it.
 struct Desk {
@@ -40,6 +45,26 @@ impl Desk {
             url: "HTTP://127.0.0.1:9200/weights.enc".parse().unwrap(),
             embedding: Some(vec![0.1, -0.0, f32::MIN_POSITIVE / 2.0]),
             wallet: None,
+        }
+    }
+
+    fn publication(&self) -> Publication {
+        let destination = Destination::folder(&format!("file://{}", self.path("store").display()));
+        let destination = destination.unwrap();
+        let public = StoreOptions {
+            public_url: Some("https://weights.example.org/".parse().unwrap()),
+            ..StoreOptions::default()
+        };
+        let storage = Storage::new(AddressPolicy::Any).unwrap();
+        let store = Store::open(&destination, &public, &Environment::default(), &storage).unwrap();
+        Publication {
+            weights_file: self.path("weights.safetensors"),
+            destination,
+            store,
+            embedding: None,
+            options: UploadOptions::default(),
+            scope: Scope::Public,
+            wallet: Some(KeyPair::from_bytes([1; 32])),
         }
     }
 
@@ -152,6 +177,49 @@ fn one_process_at_a_time() {
     assert_eq!(only_file(&desk.states()), path, "reading needs no hold");
     drop(file);
     StateFile::open(&path).unwrap();
+}
+
+/// Whoever comes second finds what the first one began, or that it is held.
+fn one_model_of_many(desk: &Desk, begin: impl Fn() -> Result<StateFile, Error> + Sync) {
+    const AT_ONCE: usize = 8;
+    let start = std::sync::Barrier::new(AT_ONCE);
+    let begun: Vec<_> = std::thread::scope(|scope| {
+        let one = || {
+            start.wait();
+            match begin() {
+                Ok(file) => Some(file.state.model_id),
+                Err(Error::File(soma_wallet::Error::Locked { .. })) => None,
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        let all: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(one)).collect();
+        all.into_iter().filter_map(|one| one.join().unwrap()).collect()
+    });
+    assert!(!begun.is_empty() && begun.iter().all(|model| *model == begun[0]), "{begun:?}");
+    assert_eq!(desk.states().read().unwrap().len(), 1);
+}
+
+#[test]
+fn preparing_twice_at_the_same_time_makes_one_model() {
+    for round in 0..5 {
+        let desk = Desk::new();
+        let in_a_folder = Preparation {
+            sealed_file: None,
+            url: "http://127.0.0.1:9200/".parse().unwrap(),
+            wallet: Some(KeyPair::from_bytes([round; 32])),
+            ..desk.preparation("weights.enc")
+        };
+        one_model_of_many(&desk, || in_a_folder.clone().run(&desk.states(), None, &Options::new()));
+    }
+}
+
+#[test]
+fn publishing_twice_at_the_same_time_begins_one_model() {
+    for _ in 0..5 {
+        let desk = Desk::new();
+        let publication = desk.publication();
+        one_model_of_many(&desk, || publication.open(&desk.states(), Begun::Continue));
+    }
 }
 
 #[test]

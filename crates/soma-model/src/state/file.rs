@@ -12,6 +12,9 @@ use super::text::FORMAT;
 use super::{Round, State};
 use crate::{Error, Result, RevealOf, Stage};
 
+/// Stands for the models that are not in a folder yet in the name of a lock.
+const NEW_MODELS: &str = "new";
+
 /// A state file held by this process alone, from open to drop.
 ///
 /// [`save`](Self::save) replaces it at once (write, sync, rename, sync of the
@@ -197,6 +200,18 @@ impl StateFolder {
     /// The file for a model.
     pub fn path_of(&self, model: &ObjectId) -> PathBuf {
         self.0.join(format!("{model}.json"))
+    }
+
+    /// Waits for the turn to begin a model: from the look at what was begun before
+    /// until the new state file is there, nobody else does the same. The folder is
+    /// made if it is missing.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Io`] if it is none.
+    pub(crate) fn turn(&self) -> Result<Lock> {
+        self.paths()?;
+        file::create_private_folder(&self.0)?;
+        Ok(Lock::acquire(&self.0.join(NEW_MODELS))?)
     }
 
     /// Coins that are set aside for reveals, with the models that they are
