@@ -207,14 +207,9 @@ impl Sender {
         &self.chain
     }
 
-    /// Whether the network is one for development.
-    pub(crate) fn is_local(&self) -> bool {
-        self.chain == "localnet" || self.target.environment.is_local()
-    }
-
     /// Where strangers fetch weights from.
     pub(crate) fn scope(&self) -> Scope {
-        if self.is_local() { Scope::Local } else { Scope::Public }
+        Scope::of(&self.target.environment)
     }
 
     /// The key of the account, unless it must not be used on this chain.

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use soma_crypto::{Input, Options};
 use soma_proto::{Commitment, DecryptionKey, WeightsUrl};
-use soma_storage::redacted;
+use soma_storage::{AddressPolicy, redacted};
+use soma_wallet::Environment;
 use zeroize::Zeroizing;
 
 use crate::{Check, Error, Finding, ObjectName, Report, Result};
@@ -23,6 +24,25 @@ pub enum Scope {
     Local,
     /// Strangers fetch the weights.
     Public,
+}
+
+impl Scope {
+    /// Where the network of an environment is, by the name and the URL that the
+    /// user gave it. What a node says of itself does not count: one that calls its
+    /// chain `localnet` could have URLs of strangers fetched from the user's own
+    /// network.
+    pub fn of(environment: &Environment) -> Self {
+        if environment.is_local() { Self::Local } else { Self::Public }
+    }
+
+    /// Which addresses weights may be fetched from: on a public network a URL, which
+    /// strangers chose, must not lead into the user's own.
+    pub const fn addresses(self) -> AddressPolicy {
+        match self {
+            Self::Local => AddressPolicy::Any,
+            Self::Public => AddressPolicy::PublicHttps,
+        }
+    }
 }
 
 /// A URL as it was typed and as the chain will hash it.

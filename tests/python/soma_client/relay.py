@@ -1,6 +1,18 @@
 """A connection to the node through this process, which can hold or lose what passes."""
 
 import asyncio
+import socket
+
+
+def elsewhere():
+    """An address of this machine that no URL shows to be one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as seen:
+        try:
+            # Nothing is sent: the system only says which address it would send from.
+            seen.connect(("203.0.113.1", 9))
+        except OSError:
+            return "::ffff:127.0.0.1"
+        return seen.getsockname()[0]
 
 
 class Relay:
@@ -8,22 +20,24 @@ class Relay:
 
     `hold()` keeps answers back and `release()` lets them go. `lose` are bytes: a
     connection on which a question with them is asked is cut before they reach the node.
-    `replaced` are bytes and others, as many, which take their place in answers.
+    It listens at `at`.
     """
 
-    def __init__(self, url):
+    def __init__(self, url, at="127.0.0.1"):
+        self.at = at
         self.host, self.port = url.removeprefix("http://").rsplit(":", 1)
         self.answers = asyncio.Event()
         self.answers.set()
         self.asked = asyncio.Event()
-        self.lose = self.replaced = None
+        self.lose = None
         self.lost = asyncio.Event()
         self.questions = []
         self.connections = set()
 
     async def __aenter__(self):
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        host, port = self.server.sockets[0].getsockname()
+        self.server = await asyncio.start_server(self.serve, self.at, 0)
+        port = self.server.sockets[0].getsockname()[1]
+        host = f"[{self.at}]" if ":" in self.at else self.at
         self.url = f"http://{host}:{port}"
         return self
 
@@ -80,5 +94,5 @@ class Relay:
     async def answer(self, there, writer):
         while data := await there.read(65_536):
             await self.answers.wait()
-            writer.write(data.replace(*self.replaced) if self.replaced else data)
+            writer.write(data)
             await writer.drain()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import EMBEDDING, is_held, until
-from relay import Relay
+from relay import Relay, elsewhere
 
 from soma import ImportedModel, Keypair, RecoveredModel, SomaClient, SomaError
 
@@ -43,8 +43,7 @@ async def test_a_lost_state_is_found_again(fresh, cli, wallet, model):
 
 async def test_on_a_public_network_no_url_leads_into_our_own(fresh_net, wallet, model):
     Path(model.state).unlink()
-    async with Relay(fresh_net.rpc_url) as relay:
-        relay.replaced = (b"localnet", b"publicly")
+    async with Relay(fresh_net.rpc_url, elsewhere()) as relay:
         through = await SomaClient(relay.url)
         with pytest.raises(ValueError, match="plain http"):
             await through.recover_model(model.weights_url, wallet)

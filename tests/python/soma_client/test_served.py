@@ -5,7 +5,7 @@ import os
 
 import pytest
 from conftest import EMBEDDING, funded, safetensors, until
-from relay import Relay
+from relay import Relay, elsewhere
 
 from soma import DownloadedFile, SomaClient, SomaError
 
@@ -110,11 +110,11 @@ async def test_a_file_that_was_changed(fresh, model, served, tmp_path):
 async def test_a_url_of_the_chain_that_leads_into_our_own_network(
     fresh, fresh_net, model, served, tmp_path
 ):
-    """It is no argument of the caller's, so it is no ValueError."""
-    async with Relay(fresh_net.rpc_url) as relay:
-        relay.replaced = (b"localnet", b"publicly")
+    """It is no argument of the caller's, so it is no ValueError. What the node calls its
+    chain does not count."""
+    async with Relay(fresh_net.rpc_url, elsewhere()) as relay:
         through = await SomaClient(relay.url)
-        assert await through.get_chain_identifier() == "publicly"
+        assert await through.get_chain_identifier() == "localnet"
         for call in (
             through.fetch_model,
             lambda model: through.download_model(model, tmp_path / "copy"),
@@ -123,6 +123,9 @@ async def test_a_url_of_the_chain_that_leads_into_our_own_network(
                 await call(model)
         sealed = (served / "weights.enc").read_bytes()
         assert await through.fetch_model(model, allow_private=True) == sealed
+        [finding, *_] = (await through.verify_model(model)).findings
+        assert (finding.check, "plain http" in finding.message) == ("url", True)
+        assert (await through.verify_model(model, allow_private=True)).ok
 
 
 async def test_weights_that_are_not_revealed(fresh, url, tmp_path):

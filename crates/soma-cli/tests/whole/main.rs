@@ -13,6 +13,7 @@ mod process;
 mod publish;
 #[path = "../../../soma-storage/tests/s3/mod.rs"]
 mod s3;
+mod scope;
 mod secrecy;
 mod secrets;
 mod shapes;

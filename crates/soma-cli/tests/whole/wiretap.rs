@@ -1,7 +1,7 @@
 //! A wire between commands and a node that keeps all that the commands say.
 
 use std::io::{Read, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -15,8 +15,23 @@ pub(crate) struct Wiretap {
 impl Wiretap {
     /// Listens on a free port, for the node at `url`.
     pub(crate) fn on(url: &str) -> Self {
+        Self::listening(Ipv4Addr::LOCALHOST.into(), url)
+    }
+
+    /// The same, at an address of this machine that no URL shows to be one.
+    pub(crate) fn elsewhere(url: &str) -> Self {
+        // Nothing is sent: the system only says which address it would send from.
+        let seen = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let address = match seen.connect("203.0.113.1:9") {
+            Ok(()) => seen.local_addr().unwrap().ip(),
+            Err(_) => Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(),
+        };
+        Self::listening(address, url)
+    }
+
+    fn listening(at: IpAddr, url: &str) -> Self {
         let node = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind((at, 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let heard = Arc::new(Mutex::new(Vec::new()));
         let tape = Arc::clone(&heard);

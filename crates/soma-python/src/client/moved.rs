@@ -72,7 +72,7 @@ impl SomaClient {
                     Some(signer) => signer,
                     None => Signer::of_default_wallet(None)?,
                 };
-                let storage = step::storage(step::scope(&services.node).await?)?;
+                let storage = step::storage(step::scope(&services.node))?;
                 let folder = prepared::folder()?;
                 let recovery = Recovery {
                     client: &services.node,

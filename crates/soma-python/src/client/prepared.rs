@@ -372,7 +372,7 @@ async fn carry_on(
         Some(signer) => signer.key(node).await?,
         None => Signer::of_default_wallet(file.state.owner)?.key(node).await?,
     };
-    let scope = step::scope(node).await?;
+    let scope = step::scope(node);
     let storage = step::storage(scope)?;
     let host = Host { storage: &storage, scope, depth: depth(check_host) };
     let session = session(node, &key, host)?;
@@ -397,7 +397,7 @@ async fn resume(
         Some(signer) => vec![signer.key(node).await?],
         None => keys(node, &folder).await?,
     };
-    let scope = step::scope(node).await?;
+    let scope = step::scope(node);
     let mut watch = Watch::new(vec![node.clone()], keys, step::storage(scope)?, scope, folder);
     watch.depth = depth(check_host);
     let mut raised = None;
@@ -480,7 +480,7 @@ pub(super) async fn commit(
     check_host: bool,
 ) -> Result<Py<PyAny>> {
     let key = signer.key(node).await?;
-    let scope = step::scope(node).await?;
+    let scope = step::scope(node);
     let storage = step::storage(scope)?;
     let host = Host { storage: &storage, scope, depth: depth(check_host) };
     let session = session(node, &key, host)?;

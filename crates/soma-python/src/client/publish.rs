@@ -160,7 +160,7 @@ struct Job {
 impl Job {
     async fn run(self, node: &Client) -> Result<Py<PyAny>> {
         let key = self.signer.key(node).await?;
-        let scope = step::scope(node).await?;
+        let scope = step::scope(node);
         // The user named the store, so it may be at home; its public URL is read by
         // what the network allows.
         let at_home = Storage::new(AddressPolicy::Any)?;

@@ -66,7 +66,7 @@ impl SomaClient {
         runtime::future(
             py,
             runtime::apart(move || async move {
-                let (storage, _) = storage(&services.node, allow_private).await?;
+                let (storage, _) = storage(&services.node, allow_private)?;
                 fetch(&storage, &revealed(&services.node, &model_id.0).await?).await
             }),
         )
@@ -114,7 +114,7 @@ impl SomaClient {
                 if !overwrite && fs::symlink_metadata(&output).is_ok() {
                     return Err(soma_crypto::Error::OutputExists { path: output }.into());
                 }
-                let (storage, _) = storage(&services.node, allow_private).await?;
+                let (storage, _) = storage(&services.node, allow_private)?;
                 let weights = revealed(&services.node, &model_id.0).await?;
                 let progress = progress.as_ref();
                 download(&storage, &weights, &output, decrypt, progress).await?;
@@ -166,7 +166,7 @@ impl SomaClient {
             py,
             runtime::apart(move || async move {
                 let node = &services.node;
-                let (storage, scope) = storage(node, allow_private).await?;
+                let (storage, scope) = storage(node, allow_private)?;
                 let options = options(node, header_only, max_size, scope, 1).await?;
                 let standing = Standing::ask(node, &model_id.0).await?;
                 let audited = audit::verify(&storage, &standing, &options).await;
@@ -208,7 +208,7 @@ impl SomaClient {
             py,
             runtime::apart(move || async move {
                 let node = &services.node;
-                let (storage, scope) = storage(node, allow_private).await?;
+                let (storage, scope) = storage(node, allow_private)?;
                 let options = options(node, header_only, max_size, scope, parallel).await?;
                 let models = audit::registry(node, active_only.then_some(ModelStatus::Active));
                 let models = models.await?;
@@ -232,8 +232,8 @@ impl SomaClient {
 }
 
 /// Fetches from hosts that strangers chose.
-async fn storage(node: &Client, allow_private: bool) -> Result<(Storage, Scope)> {
-    let scope = if allow_private { Scope::Local } else { step::scope(node).await? };
+fn storage(node: &Client, allow_private: bool) -> Result<(Storage, Scope)> {
+    let scope = if allow_private { Scope::Local } else { step::scope(node) };
     Ok((step::storage(scope)?, scope))
 }
 

@@ -8,7 +8,8 @@ use soma_model::{
 use soma_proto::transaction::RevealModel;
 use soma_proto::{Address, Commitment, KeyPair, TransactionData, TransactionKind};
 use soma_rpc::{Client, Executed, WAIT_TIMEOUT};
-use soma_storage::{AddressPolicy, Storage};
+use soma_storage::Storage;
+use soma_wallet::Environment;
 
 use super::prepared;
 use crate::error::{Error, Result};
@@ -104,7 +105,7 @@ pub(super) async fn prepare_reveal(
     sender: Address,
     plan: &RevealPlan,
 ) -> Result<Prepared> {
-    let scope = scope(node).await?;
+    let scope = scope(node);
     let storage = storage(scope)?;
     let host = Host { storage: &storage, scope, depth: Depth::Nothing };
     let gas = Gas::sparing(&prepared::set_aside()?, Some(&plan.model_id));
@@ -135,17 +136,12 @@ fn plan_of(reveal: RevealModel) -> RevealPlan {
 }
 
 /// Where the network is: on this machine, or out in the world.
-pub(super) async fn scope(node: &Client) -> Result<Scope> {
-    let chain = node.service_info().await?.chain;
-    Ok(if chain.as_deref() == Some("localnet") { Scope::Local } else { Scope::Public })
+pub(super) fn scope(node: &Client) -> Scope {
+    let environment = Environment::new(node.url(), node.url());
+    environment.map_or(Scope::Public, |environment| Scope::of(&environment))
 }
 
-/// Fetches from hosts of weights. A local network's host is on this machine; on a
-/// public network strangers must reach it, and a URL must not lead into our own.
+/// Fetches from hosts of weights.
 pub(super) fn storage(scope: Scope) -> Result<Storage> {
-    let policy = match scope {
-        Scope::Local => AddressPolicy::Any,
-        _ => AddressPolicy::default(),
-    };
-    Ok(Storage::new(policy)?)
+    Ok(Storage::new(scope.addresses())?)
 }

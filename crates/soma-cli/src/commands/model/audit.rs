@@ -11,7 +11,7 @@ use soma_model::{Depth, Scope, Severity, Standing};
 use soma_proto::ObjectId;
 use soma_proto::system_state::ModelStatus;
 use soma_rpc::Client;
-use soma_storage::{AddressPolicy, Storage};
+use soma_storage::Storage;
 
 use crate::context::{Context, client};
 use crate::error::{Failure, Result};
@@ -114,19 +114,17 @@ impl Look {
     async fn new(args: &LookArgs, at_once: usize, context: &Context) -> Result<Self> {
         let environment = context.target_without_wallet()?.environment;
         let client = client(&environment)?;
-        // Strangers choose the URLs: on a public network they must not lead into ours.
-        let local = environment.is_local() || args.allow_private;
-        let policy = if local { AddressPolicy::Any } else { AddressPolicy::default() };
+        let scope = if args.allow_private { Scope::Local } else { Scope::of(&environment) };
         let options = AuditOptions {
             depth: if args.header_only { Depth::Header } else { Depth::Everything },
             largest: args.max_size,
             at_once,
-            scope: if local { Scope::Local } else { Scope::Public },
+            scope,
             embedding_dim: client.parameters().await?.target_embedding_dim,
             grace: AuditOptions::GRACE,
             least_rate: args.min_rate,
         };
-        Ok(Self { client, storage: Storage::new(policy)?, options })
+        Ok(Self { client, storage: Storage::new(scope.addresses())?, options })
     }
 }
 

@@ -10,7 +10,7 @@ use soma_model::{
     RevealOf, RevealPlan, Scope, UpdatePlan, embedding, measure, read_key,
 };
 use soma_proto::ObjectId;
-use soma_storage::{AddressPolicy, Storage};
+use soma_storage::Storage;
 
 use super::args::{CommitArgs, ModelIdArgs, RevealArgs, SetCommissionRateArgs, UpdateCommitArgs};
 use super::prepared;
@@ -189,11 +189,7 @@ pub(super) async fn wait_until_late(sender: &Sender, context: &Context) -> Resul
 /// Where strangers fetch the weights from, seen from the sender's network.
 pub(super) fn host_of(sender: &Sender) -> Result<(Scope, Storage)> {
     let scope = sender.scope();
-    let policy = match scope {
-        Scope::Local => AddressPolicy::Any,
-        _ => AddressPolicy::default(),
-    };
-    Ok((scope, Storage::new(policy)?))
+    Ok((scope, Storage::new(scope.addresses())?))
 }
 
 /// Reads what the flags name, from the command line or from files.

@@ -13,7 +13,7 @@ use soma_model::watch::{Event, Outcome};
 use soma_model::{Scope, Watch};
 use soma_proto::{CheckpointDigest, KeyPair};
 use soma_rpc::Client;
-use soma_storage::{AddressPolicy, Storage};
+use soma_storage::Storage;
 use soma_wallet::{Environment, Overrides, Target, Wallet};
 
 use self::hook::Hook;
@@ -84,19 +84,15 @@ pub(super) async fn run(args: WatchArgs, flags: &TransactionArgs, context: &Cont
     }
     let nodes = environments.iter().map(client).collect::<Result<Vec<_>>>()?;
     let chain = chain_of(&environments, &nodes).await?;
-    let (scope, policy) = match chain.as_deref() == Some("localnet")
-        || environments.iter().all(Environment::is_local)
-    {
-        true => (Scope::Local, AddressPolicy::Any),
-        false => (Scope::Public, AddressPolicy::default()),
-    };
-    let chain = chain.unwrap_or_else(|| {
-        let local = environments.iter().all(Environment::is_local);
-        if local { "localnet".to_owned() } else { String::new() }
+    let local = environments.iter().all(|environment| Scope::of(environment) == Scope::Local);
+    let scope = if local { Scope::Local } else { Scope::Public };
+    let chain = chain.unwrap_or_else(|| match scope {
+        Scope::Local => "localnet".to_owned(),
+        Scope::Public => String::new(),
     });
     let keys = keys(&wallet, &chain)?;
     let folder = prepared::folder(context)?;
-    let mut watch = Watch::new(nodes, keys, Storage::new(policy)?, scope, folder);
+    let mut watch = Watch::new(nodes, keys, Storage::new(scope.addresses())?, scope, folder);
     watch.only = args.state;
     watch.timeout = flags.timeout();
 
