@@ -4,6 +4,7 @@
 //! key give each other away; and a key that a reveal has published opens every
 //! later file under it at once.
 
+use std::fs;
 use std::path::Path;
 
 use soma_proto::{Address, Commitment};
@@ -13,7 +14,7 @@ use crate::state::{Round, State, StateFile, StateFolder};
 use crate::{Check, Finding, Result};
 
 /// Whether the key of a round was used for other weights before: by any state
-/// file in the folder of `file`, or by a reveal of the owner's models. Nobody
+/// file in `folder` or beside `file`, or by a reveal of the owner's models. Nobody
 /// else can have revealed a key that was drawn or derived here.
 ///
 /// # Errors
@@ -22,9 +23,10 @@ pub(crate) async fn check(
     client: &Client,
     owner: Address,
     file: &StateFile,
+    folder: Option<&StateFolder>,
     round: &Round,
 ) -> Result<Option<Finding>> {
-    let finding = match on_file(file, round)? {
+    let finding = match on_file(file, folder, round)? {
         Some(place) => Some(format!("the key was used for other weights before: {place}")),
         None => on_chain(client, owner, round).await?,
     };
@@ -34,18 +36,26 @@ pub(crate) async fn check(
     }))
 }
 
-fn on_file(file: &StateFile, round: &Round) -> Result<Option<String>> {
-    let folder = file.path().parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    for (path, state) in StateFolder::new(folder).read()? {
-        // The one at hand may hold what is not saved yet.
-        let state = if path.file_name() == file.path().file_name() {
-            Ok(file.state.clone())
-        } else {
-            state
-        };
-        if state.is_ok_and(|state| has_used(&state, round)) {
-            return Ok(Some(path.display().to_string()));
+fn on_file(
+    file: &StateFile,
+    folder: Option<&StateFolder>,
+    round: &Round,
+) -> Result<Option<String>> {
+    let place = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let at_hand = place(file.path());
+    // The one at hand may hold what is not saved yet.
+    if has_used(&file.state, round) {
+        return Ok(Some(file.path().display().to_string()));
+    }
+    let beside = file.path().parent().filter(|folder| !folder.as_os_str().is_empty());
+    let beside = StateFolder::new(beside.unwrap_or(Path::new(".")));
+    let elsewhere = folder.filter(|folder| place(folder.path()) != place(beside.path()));
+    for folder in [Some(&beside), elsewhere].into_iter().flatten() {
+        for (path, state) in folder.read()? {
+            let is_other = place(&path) != at_hand;
+            if is_other && state.is_ok_and(|state| has_used(&state, round)) {
+                return Ok(Some(path.display().to_string()));
+            }
         }
     }
     Ok(None)

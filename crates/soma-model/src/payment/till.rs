@@ -43,6 +43,11 @@ impl Till {
         tokio::time::timeout(patience, both).await.unwrap_or_default()
     }
 
+    /// The folder with the state files of the wallet, if the till knows it.
+    pub(crate) const fn folder(&self) -> Option<&StateFolder> {
+        self.folder.as_ref()
+    }
+
     /// The coins that are set aside, each with its model.
     pub(crate) fn set_aside(&self) -> Result<Vec<(ObjectId, ObjectId)>> {
         self.folder.as_ref().map_or(Ok(Vec::new()), StateFolder::set_aside)

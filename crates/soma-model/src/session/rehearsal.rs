@@ -99,7 +99,8 @@ impl Session<'_> {
                     .with_remedy("it is needed for the reveal"),
             ),
         }
-        let used = used::check(self.client, self.key.address(), file, round).await?;
+        let used =
+            used::check(self.client, self.key.address(), file, self.till.folder(), round).await?;
         report.extend(Report::from_iter(used));
         report.extend(Report::from_iter(disk::check(file.path(), 0)));
         let host = self.look_at_host(round).await;

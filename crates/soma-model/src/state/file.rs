@@ -1,6 +1,7 @@
 //! State on disk: written before anything leaves the machine.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,11 @@ use super::text::FORMAT;
 use super::{Round, State};
 use crate::{Error, Result, RevealOf, Stage};
 
+/// Bytes of a state file at most: one with the record of ten thousand parts has not
+/// half of it.
+const LIMIT: u64 = 16 << 20;
+/// What every version's format begins with.
+const FAMILY: &[u8] = b"soma-model-state/";
 /// Stands for the models that are not in a folder yet in the name of a lock.
 const NEW_MODELS: &str = "new";
 
@@ -327,11 +333,34 @@ impl State {
     }
 }
 
-/// Reads a state file; one that others may read is made private.
+/// Reads a state file; one that others may read is made private. What is none is
+/// left as it is, and nothing but a file of a sensible size is opened at all: the
+/// folder may be anybody's.
 fn read(path: &Path) -> Result<State> {
-    let bytes = fs::read(path).map(Zeroizing::new).map_err(|source| io("read", path, source))?;
-    file::tighten(path)?;
-    State::from_json(&bytes).map_err(|reason| Error::State { path: path.to_owned(), reason })
+    let unlike = |reason: String| Error::State { path: path.to_owned(), reason };
+    let found = fs::metadata(path).map_err(|source| io("read", path, source))?;
+    if !found.is_file() {
+        return Err(unlike("it is not a file".to_owned()));
+    }
+    let too_large = || unlike(format!("it has more than {LIMIT} bytes, which no state file has"));
+    if found.len() > LIMIT {
+        return Err(too_large());
+    }
+    // Room for all of it, so that the buffer is not moved, which would leave copies behind.
+    let room = usize::try_from(found.len()).unwrap_or(0).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    let file = fs::File::open(path).map_err(|source| io("read", path, source))?;
+    // It may grow meanwhile.
+    let mut file = file.take(LIMIT + 1);
+    file.read_to_end(&mut bytes).map_err(|source| io("read", path, source))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(too_large());
+    }
+    // Also one that is damaged, or of another version, may hold a key.
+    if bytes.windows(FAMILY.len()).any(|word| word == FAMILY) {
+        file::tighten(path)?;
+    }
+    State::from_json(&bytes).map_err(unlike)
 }
 
 fn io(action: &'static str, path: &Path, source: std::io::Error) -> Error {

@@ -1,6 +1,8 @@
 //! Every check before money moves: what it says, and what it says to do.
 
 use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
 
 use soma_crypto::Options;
 use soma_localnet::account_keys;
@@ -186,6 +188,52 @@ async fn a_key_that_was_used_before() {
     let report = check(&world, &second).await;
     expect(&report, Severity::Error, Check::Key, "everybody knows the key", "prepare");
     assert!(report.to_string().contains(&model), "{report}");
+}
+
+/// A state file may lie in anybody's folder; the keys of the wallet's own folder count
+/// there, too.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_file_elsewhere() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let world = World::new().await;
+    let first = world.prepared("first.enc");
+    let key = first.state.registration.decryption_key.clone();
+    let project = world.folder.path().join("project");
+    fs::create_dir(&project).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let shared = |name: &str, bytes: &[u8]| {
+        fs::write(project.join(name), bytes).unwrap();
+        fs::set_permissions(project.join(name), fs::Permissions::from_mode(0o644)).unwrap();
+        project.join(name)
+    };
+    let package = shared("package.json", br#"{"name": "weights", "format": "esm"}"#);
+    let list = shared("list.json", b"[1, 2]");
+    // Memory for all of it would be missed on any machine.
+    let huge = shared("huge.json", b"{}");
+    File::options().write(true).open(&huge).unwrap().set_len(8 << 40).unwrap();
+    // Whoever opens this one waits for ever.
+    let pipe = project.join("pipe.json");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // These hold keys, whatever else is wrong with them.
+    let damaged = shared("damaged.json", br#"{"format": "soma-model-state/1", "model_id"#);
+    let later = shared("later.json", br#"{"format": "soma-model-state/9"}"#);
+
+    let preparation = world.preparation("elsewhere.enc");
+    let path = Some(project.join("state.json"));
+    let mut file = preparation.run(&world.states(), path, &Options::new()).unwrap();
+    assert_eq!(check(&world, &file).await, Report::default());
+    for (path, expected) in
+        [(package, 0o644), (list, 0o644), (huge, 0o644), (damaged, 0o600), (later, 0o600)]
+    {
+        assert_eq!(mode(&path), expected, "{}", path.display());
+    }
+
+    file.update(|state| state.registration.decryption_key = key).unwrap();
+    let report = check(&world, &file).await;
+    let place = first.path().display().to_string();
+    expect(&report, Severity::Error, Check::Key, &place, "prepare the weights again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
