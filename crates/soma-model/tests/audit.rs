@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use soma_crypto::{Cipher, Key};
 use soma_localnet::{LocalNet, LocalNetConfig, account_keys};
-use soma_model::audit::{Audit, AuditOptions, audit};
-use soma_model::{CommitPlan, Depth, Gas, Host, Measured, RevealPlan, Scope, Standing, TypedUrl};
+use soma_model::audit::{Audit, AuditOptions, Audited, audit, registry};
+use soma_model::{CommitPlan, Depth, Gas, Host, Measured, RevealPlan, Scope, TypedUrl, UpdatePlan};
 use soma_proto::{Commitment, DecryptionKey, KeyPair, ObjectId};
-use soma_rpc::{Client, ModelFilter};
+use soma_rpc::Client;
 use soma_storage::{AddressPolicy, RetryPolicy, Storage};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -171,10 +171,7 @@ impl World {
     }
 
     async fn audit(&self, scope: Scope, storage: &Storage) -> Audit {
-        let mut models = Vec::new();
-        for summary in self.client.models(&ModelFilter::default()).await.unwrap() {
-            models.push(Standing::ask(&self.client, &summary.id).await.unwrap());
-        }
+        let models = registry(&self.client, None).await.unwrap();
         let options = AuditOptions {
             depth: Depth::Everything,
             largest: AuditOptions::LARGEST,
@@ -216,6 +213,8 @@ async fn an_audit_finds_exactly_the_spoiled_models() {
         .collect();
     world.register(&first).await;
     world.register(&later).await;
+    // From then on the registry at the start of the epoch before tells who was first.
+    world.network.advance_epoch().await.unwrap();
     for number in 0..MODELS {
         world.spoil(number, way(number));
     }
@@ -260,6 +259,51 @@ async fn an_audit_finds_exactly_the_spoiled_models() {
     let strict = Storage::new(AddressPolicy::PublicHttps).unwrap();
     let found = world.audit(Scope::Public, &strict).await;
     assert_eq!(found.faulty, MODELS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_by_an_update_is_told_from_its_victim() {
+    let world = World::new().await;
+    let [copier, victim, ..] = account_keys();
+    // The copier's model is the older one, with weights of its own.
+    let old = world.entry(0, Spoil::Nothing);
+    world.commit(&old, &copier).await;
+    world.network.advance_epoch().await.unwrap();
+    world.reveal(&old, &copier).await;
+    world.network.advance_epoch().await.unwrap();
+    let new = world.entry(1, Spoil::Nothing);
+    world.commit(&new, &victim).await;
+    world.network.advance_epoch().await.unwrap();
+    world.reveal(&new, &victim).await;
+    world.network.advance_epoch().await.unwrap();
+
+    let plan = UpdatePlan {
+        model_id: old.id,
+        weights_url_commitment: new.url.normal().commitment(),
+        weights_commitment: new.weights().commitment,
+    };
+    let (address, gas) = (copier.address(), Gas::Automatic);
+    let prepared = plan.prepare(&world.client, address, &gas).await.unwrap();
+    prepared.send(&world.client, &copier, TIMEOUT).await.unwrap();
+    let errors = async || -> Vec<(ObjectId, Vec<String>)> {
+        let found = world.audit(Scope::Local, &world.storage).await;
+        let faulty = found.models.into_iter().filter(|model| !model.ok);
+        let texts = |model: Audited| model.findings.errors().map(|it| it.message.clone()).collect();
+        faulty.map(|model| (model.model_id, texts(model))).collect()
+    };
+    let of_victim = |what: &str| format!("the {what} is that of {}, which is older", new.id);
+    let copied = ["commitment to the weights", "commitment to the URL"].map(of_victim).to_vec();
+    assert_eq!(errors().await, [(old.id, copied.clone())], "while the update is under way");
+
+    world.network.advance_epoch().await.unwrap();
+    let key = DecryptionKey::new(new.key);
+    let plan = RevealPlan::new(old.id, new.url.clone(), new.weights(), key, EMBEDDING.to_vec());
+    let host = Host { storage: &world.storage, scope: Scope::Local, depth: Depth::Nothing };
+    let plan = plan.of_update();
+    let prepared = plan.prepare(&world.client, &host, address, &gas).await.unwrap();
+    prepared.send(&world.client, &copier, TIMEOUT).await.unwrap();
+    let copied = [copied, vec![of_victim("decryption key")]].concat();
+    assert_eq!(errors().await, [(old.id, copied)], "and once it is revealed");
 }
 
 /// Small weights; each file is another one.

@@ -325,8 +325,22 @@ impl Client {
         Answer("GetEpoch").need("epoch.system_state", epoch.system_state)
     }
 
+    /// The system state at the start of an epoch that is over, if the node still has it.
+    pub(crate) async fn past_system_state(&self, epoch: u64) -> Result<Option<pb::SystemState>> {
+        let found = match self.epoch_with(Some(epoch), &["system_state", "epoch", "end"]).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            found => found?,
+        };
+        // Of the running epoch it would be the live state.
+        Ok(found.end.and(found.system_state))
+    }
+
     async fn get_epoch(&self, mask: &[&str]) -> Result<pb::Epoch> {
-        let request = pb::GetEpochRequest { epoch: None, read_mask: Some(field_mask(mask)) };
+        self.epoch_with(None, mask).await
+    }
+
+    async fn epoch_with(&self, epoch: Option<u64>, mask: &[&str]) -> Result<pb::Epoch> {
+        let request = pb::GetEpochRequest { epoch, read_mask: Some(field_mask(mask)) };
         let answer = self.read("GetEpoch", self.ledger_for_state().get_epoch(request)).await?;
         Answer("GetEpoch").need("epoch", answer.epoch)
     }

@@ -4,14 +4,14 @@
 //! state. A node of ours answers narrow questions too; another one says that
 //! it does not know them, which is remembered, and then the state is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use soma_proto::grpc::{ext, pb};
 use soma_proto::system_state::{Model, ModelStatus};
 use soma_proto::{Address, Commitment, DecryptionKey, ObjectId};
 
 use crate::answer::Answer;
-use crate::{Client, Result};
+use crate::{Client, Error, Result};
 
 /// Models on a page of the narrow list.
 const PAGE: u32 = 1_000;
@@ -134,6 +134,25 @@ impl Client {
             Err(error) => return Err(error),
         }
         models_in_state(filter, &self.raw_system_state().await?)
+    }
+
+    /// Those of these models that there were when an earlier epoch began, as they were
+    /// then; nothing if the node has forgotten, or the epoch is not over.
+    ///
+    /// # Errors
+    /// [`Error::Status`](crate::Error::Status),
+    /// [`Error::Malformed`](crate::Error::Malformed) and those of the connection.
+    pub async fn models_at(
+        &self,
+        epoch: u64,
+        ids: &BTreeSet<ObjectId>,
+    ) -> Result<Option<BTreeMap<ObjectId, Model>>> {
+        let state = match self.past_system_state(epoch).await {
+            // What no longer fits into a message is as good as forgotten.
+            Err(Error::TooLarge { .. }) => None,
+            state => state?,
+        };
+        state.map(|state| models_of_state(ids, &state)).transpose()
     }
 
     /// Who has the staking pool with this id, if anybody.
@@ -405,6 +424,23 @@ fn pool_in_state(id: &ObjectId, state: &pb::SystemState) -> Result<Option<PoolOw
         )));
     }
     Ok(by_id(&validators.inactive_validators, id).map(|_| PoolOwner::Unnamed))
+}
+
+fn models_of_state(
+    ids: &BTreeSet<ObjectId>,
+    state: &pb::SystemState,
+) -> Result<BTreeMap<ObjectId, Model>> {
+    let read = Answer("GetEpoch");
+    let field = "epoch.system_state.model_registry";
+    let mut found = BTreeMap::new();
+    let Some(registry) = &state.model_registry else { return Ok(found) };
+    for (key, model) in maps(registry).into_iter().flat_map(|(_, models)| models) {
+        let id: ObjectId = read.parse(field, Some(key))?;
+        if ids.contains(&id) {
+            found.insert(id, read.read(field, Some(model.clone()))?);
+        }
+    }
+    Ok(found)
 }
 
 /// Looks a key up by value: ids come with `0x` and without.

@@ -5,6 +5,7 @@
 //! to the [`Storage`]'s policy, and no foreign text is repeated as it is.
 
 mod compare;
+mod history;
 mod markdown;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use soma_storage::{Storage, redacted};
 use tokio::task::JoinSet;
 
 pub use self::compare::compare;
+pub use self::history::History;
 use crate::hashing::Hashing;
 use crate::remote::Look;
 use crate::{
@@ -153,18 +155,29 @@ async fn examine(
     }
 }
 
+/// Models that are looked at together.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "two parts, and there is no third one")]
+pub struct Registry {
+    /// The models.
+    pub models: Vec<Standing>,
+    /// Which of them were first with what they have in common.
+    pub history: History,
+}
+
 /// The models of the registry, or those with a status.
 ///
 /// # Errors
 /// [`Error::Rpc`](crate::Error::Rpc).
-pub async fn registry(client: &Client, status: Option<ModelStatus>) -> Result<Vec<Standing>> {
+pub async fn registry(client: &Client, status: Option<ModelStatus>) -> Result<Registry> {
     let listed = client.models(&ModelFilter { owner: None, status }).await?;
     let mut models = Vec::with_capacity(listed.len());
     for summary in listed {
         // One may have gone since the list was made.
         models.extend(client.model(&summary.id).await?.map(Standing::from));
     }
-    Ok(models)
+    let history = History::ask(client, &models).await?;
+    Ok(Registry { models, history })
 }
 
 /// Looks at all of them, several at once, and compares them with each other.
@@ -173,11 +186,12 @@ pub async fn registry(client: &Client, status: Option<ModelStatus>) -> Result<Ve
 /// end, it stops.
 pub async fn audit(
     storage: &Storage,
-    models: Vec<Standing>,
+    registry: Registry,
     options: &AuditOptions,
     mut progress: impl FnMut(usize),
 ) -> Audit {
-    let mut compared: BTreeMap<ObjectId, Report> = compare(&models);
+    let Registry { models, history } = registry;
+    let mut compared: BTreeMap<ObjectId, Report> = compare(&models, &history);
     let total = models.len();
     let look = Look { hashing: Some(Hashing::start()), ..options.look() };
     // Each on its own, so that one goes on while another one is opened.

@@ -210,15 +210,15 @@ impl SomaClient {
                 let node = &services.node;
                 let (storage, scope) = storage(node, allow_private)?;
                 let options = options(node, header_only, max_size, scope, parallel).await?;
-                let models = audit::registry(node, active_only.then_some(ModelStatus::Active));
-                let models = models.await?;
-                let total = models.len() as u64;
+                let status = active_only.then_some(ModelStatus::Active);
+                let registry = audit::registry(node, status).await?;
+                let total = registry.models.len() as u64;
                 let found = transferring(progress.as_ref(), async |teller| {
                     let told = |done: usize| {
                         // What it raised ends the audit.
                         let _ = teller.tell(done as u64, Some(total));
                     };
-                    Ok(audit::audit(&storage, models, &options, told).await)
+                    Ok(audit::audit(&storage, registry, &options, told).await)
                 })
                 .await?;
                 Ok(Python::attach(|py| {

@@ -88,10 +88,10 @@ pub(super) async fn verify(args: &VerifyArgs, context: &Context) -> Result<()> {
 pub(super) async fn audit(args: &AuditArgs, context: &Context) -> Result<()> {
     let look = Look::new(&args.look, args.parallel, context).await?;
     let status = args.active_only.then_some(ModelStatus::Active);
-    let models = audit::registry(&look.client, status).await?;
-    let progress = Progress::items("auditing", models.len() as u64);
+    let registry = audit::registry(&look.client, status).await?;
+    let progress = Progress::items("auditing", registry.models.len() as u64);
     let told = |done: usize| progress.set(done as u64);
-    let found = audit::audit(&look.storage, models, &look.options, told).await;
+    let found = audit::audit(&look.storage, registry, &look.options, told).await;
     drop(progress);
     if let Some(path) = &args.markdown {
         fs::write(path, found.to_markdown()).map_err(|error| {
