@@ -173,11 +173,13 @@ pub(crate) fn key(prefix: &str, name: &ObjectName) -> String {
 }
 
 /// What was typed, up to where a secret may begin.
-fn shown(text: &str) -> String {
-    let text = text.split(['?', '#']).next().unwrap_or_default();
-    match text.rsplit_once('@') {
+pub(crate) fn shown(text: &str) -> String {
+    let start = text.split(['?', '#']).next().unwrap_or_default();
+    match start.rsplit_once('@') {
         Some((_, after)) => format!("...@{after}"),
-        None => text.to_owned(),
+        // A password with such a letter in it has begun before.
+        None if text.contains('@') => "...".to_owned(),
+        None => start.to_owned(),
     }
 }
 

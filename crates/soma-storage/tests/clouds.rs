@@ -373,6 +373,41 @@ async fn wrong_credentials_are_told_without_being_repeated() {
     }
 }
 
+#[test]
+fn endpoints_are_refused_without_their_secrets() {
+    let storage = Storage::new(AddressPolicy::Any).unwrap();
+    let open = |to: &str, endpoint: Option<Url>, variable: (&str, &str)| {
+        let options = StoreOptions { endpoint, ..StoreOptions::default() };
+        let account = ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT);
+        let environment: Environment = [variable, account].into_iter().collect();
+        match Store::open(&to.parse().unwrap(), &options, &environment, &storage) {
+            Err(error) => format!("{error} {error:?} {:?}", error.hint()),
+            Ok(_) => panic!("{to} at {:?}, {variable:?}", options.endpoint),
+        }
+    };
+    // Texts that are no URL, from the variables that the clouds' own tools read.
+    for text in [
+        "https://me:hush@store.example:99999",
+        "https://me:hu?sh@store.example:99999",
+        "https://store.example:99999/?X-Signature=hush",
+        "https://me:hush@/",
+        "https://store.example:99999/#hush",
+    ] {
+        for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT"] {
+            let to = if variable.starts_with("AWS") { "s3://bucket" } else { "az://container" };
+            let told = open(to, None, (variable, text));
+            assert!(!told.contains("hu"), "{variable}={text}: {told}");
+        }
+    }
+    // URLs that would take them along into that of every object.
+    for text in ["https://me:hush@store.example", "https://store.example/?token=hush"] {
+        for to in ["s3://bucket", "gs://bucket", "az://container"] {
+            let told = open(to, Some(text.parse().unwrap()), ("NOTHING", ""));
+            assert!(told.contains("store.example") && !told.contains("hush"), "{told}");
+        }
+    }
+}
+
 /// A store can be tried out there, too: writing, reading by anybody, deleting.
 #[tokio::test]
 async fn they_pass_the_trials_of_a_store() {

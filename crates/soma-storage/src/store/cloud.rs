@@ -12,7 +12,8 @@ use url::Url;
 use super::profile::Profile;
 use super::wire::Wire;
 use super::{Addressing, StoreOptions};
-use crate::{Environment, Error, Result};
+use crate::destination::shown;
+use crate::{Environment, Error, Result, redacted};
 
 /// The region that S3 takes for granted.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -120,6 +121,7 @@ pub(super) fn google(
     }
     let mut base = "https://storage.googleapis.com".to_owned();
     if let Some(endpoint) = &options.endpoint {
+        check_endpoint(endpoint)?;
         base = endpoint.as_str().trim_end_matches('/').to_owned();
         builder = builder.with_base_url(&base);
     }
@@ -154,6 +156,7 @@ pub(super) fn azure(
     };
     let mut base = format!("https://{account}.blob.core.windows.net");
     if let Some(endpoint) = &options.endpoint {
+        check_endpoint(endpoint)?;
         base = endpoint.as_str().trim_end_matches('/').to_owned();
         builder = builder.with_endpoint(base.clone());
     }
@@ -188,7 +191,20 @@ fn bucket_url(
         Some((scheme, rest)) if by_host => format!("{scheme}://{bucket}.{rest}/"),
         _ => format!("{text}/{bucket}/"),
     };
-    Url::parse(&text).map_err(|_| Error::Url { url: text, reason: "the endpoint is not a URL" })
+    let url = Url::parse(&text)
+        .map_err(|_| Error::Url { url: shown(&text), reason: "the endpoint is not a URL" })?;
+    check_endpoint(&url)?;
+    Ok(url)
+}
+
+/// Refuses what would go into every URL of an object, for everybody to see.
+fn check_endpoint(url: &Url) -> Result<()> {
+    let has_secret = !url.username().is_empty() || url.password().is_some();
+    if has_secret || url.query().is_some() || url.fragment().is_some() {
+        let reason = "an endpoint has neither user name nor query: credentials go elsewhere";
+        return Err(Error::Url { url: redacted(url), reason });
+    }
+    Ok(())
 }
 
 /// One try: repeating is done where parts are counted.
