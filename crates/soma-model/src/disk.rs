@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use soma_storage::free_space;
+
 use crate::{Check, Finding};
 
 /// Bytes that stay free beside a file: for state files, which are replaced by
@@ -13,7 +15,7 @@ const RESERVE: u64 = 16 << 20;
 pub(crate) fn check(path: &Path, size: u64) -> Option<Finding> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let free = free(folder)?;
+    let free = free_space(folder)?;
     let needed = size.saturating_add(RESERVE);
     (free < needed).then(|| {
         Finding::error(
@@ -22,15 +24,4 @@ pub(crate) fn check(path: &Path, size: u64) -> Option<Finding> {
         )
         .with_remedy("make room, or name another place for the file")
     })
-}
-
-#[cfg(unix)]
-fn free(folder: &Path) -> Option<u64> {
-    let found = rustix::fs::statvfs(folder).ok()?;
-    Some(found.f_bavail.saturating_mul(found.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free(_: &Path) -> Option<u64> {
-    None
 }

@@ -140,6 +140,7 @@ fn storage(py: Python<'_>, error: soma_storage::Error, text: String) -> PyErr {
         | Storage::Broken { .. }
         | Storage::Truncated { .. } => exception(py, "TransportError", text),
         Storage::File { source, .. } => os_error(py, &source, text),
+        Storage::NoRoom { .. } => PyOSError::new_err(text),
         Storage::Source(error) => crypto(py, error, text),
         _ => exception(py, "SomaError", text),
     }

@@ -15,7 +15,7 @@ use crate::address::redacted;
 use crate::client::{content_length, is_unsatisfiable, success};
 use crate::probe::ContentRange;
 use crate::retry::repeat;
-use crate::{Error, Result, Storage};
+use crate::{Error, Result, Storage, free_space};
 
 /// Bytes gathered before they are hashed and written.
 const BLOCK: usize = 1 << 20;
@@ -34,6 +34,20 @@ pub struct Expected {
     pub size: u64,
     /// Blake2b-256 of the ciphertext.
     pub digest: Digest,
+}
+
+impl Expected {
+    /// The same, if it is not larger than so many bytes: whoever registers a model says
+    /// what its size is.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub const fn within(self, largest: u64) -> Result<Self> {
+        if self.size > largest {
+            return Err(Error::TooLarge { size: self.size, largest });
+        }
+        Ok(self)
+    }
 }
 
 /// What a download did.
@@ -55,9 +69,9 @@ impl Storage {
     /// is missing. `progress` hears the number of bytes that are on disk.
     ///
     /// # Errors
-    /// [`Error::WrongLength`] or [`Error::DigestMismatch`] if it is not the
-    /// file expected (nothing is left then), [`Error::Busy`], [`Error::File`],
-    /// and those of the policy and of the connection.
+    /// [`Error::NoRoom`] before anything is asked for; [`Error::WrongLength`] or
+    /// [`Error::DigestMismatch`] if it is not the file expected (nothing is left then),
+    /// [`Error::Busy`], [`Error::File`], and those of the policy and of the connection.
     pub async fn download(
         &self,
         url: &Url,
@@ -94,6 +108,7 @@ impl Storage {
     ) -> Result<Downloaded> {
         self.policy().check(url)?;
         let mut part = Part::open(dest, cipher, expected.size)?;
+        part.check_room(expected.size)?;
         let resumed_at = part.length;
         progress(part.length);
         let mut fresh = resumed_at == 0;
@@ -326,6 +341,20 @@ impl Part {
             part.take_up(found)?;
         }
         Ok(part)
+    }
+
+    /// Refuses what the disk has no room for. What came before stays; nothing else does.
+    fn check_room(&mut self, size: u64) -> Result<()> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let Some(free) = free_space(folder.unwrap_or(Path::new("."))) else { return Ok(()) };
+        let needed = size.saturating_sub(self.length);
+        if needed <= free {
+            return Ok(());
+        }
+        if self.length == 0 {
+            self.discard()?;
+        }
+        Err(Error::NoRoom { path: self.path.clone(), needed, free })
     }
 
     /// Hashes what is there already.

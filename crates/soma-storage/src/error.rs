@@ -74,6 +74,26 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A file that is larger than the caller allows, by what strangers say of it; in
+    /// bytes.
+    #[error("the file has {size} bytes, more than the {largest} allowed")]
+    TooLarge {
+        /// Its size.
+        size: u64,
+        /// The largest allowed.
+        largest: u64,
+    },
+    /// A disk without room for a file; in bytes.
+    #[error("{needed} bytes are needed for {}, {free} are free", path.display())]
+    NoRoom {
+        /// The unfinished file.
+        path: PathBuf,
+        /// What is missing of it.
+        needed: u64,
+        /// What is free.
+        free: u64,
+    },
+
     // The other side's.
     /// An answer whose status means failure.
     #[error("{method} {url} was answered with {status}{}", detail(body))]
@@ -294,6 +314,8 @@ impl Error {
             Self::Timeout { .. } | Self::Broken { .. } | Self::Truncated { .. } => {
                 "run the command again: it goes on where it stopped"
             }
+            Self::TooLarge { .. } => "allow more if you expect a file of this size",
+            Self::NoRoom { .. } => "make room, or name another place for the file",
             Self::SourceChanged { .. } => {
                 "put the old file back, or begin anew: one key must never encrypt two files"
             }

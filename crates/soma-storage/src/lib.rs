@@ -43,6 +43,7 @@ mod name;
 mod probe;
 mod publish;
 mod retry;
+mod room;
 mod store;
 
 pub use url::Url;
@@ -57,4 +58,5 @@ pub use self::name::ObjectName;
 pub use self::probe::Probe;
 pub use self::publish::{Journal, JournalError, Progress, Record, Source, UploadOptions, Uploaded};
 pub use self::retry::RetryPolicy;
+pub use self::room::free_space;
 pub use self::store::{Addressing, Store, StoreOptions, Trial, Unfinished};

@@ -245,6 +245,36 @@ async fn other_bytes_of_the_right_length_are_refused() {
     assert_eq!(std::fs::read(&dest).unwrap(), b"what was there before");
 }
 
+/// A size that a stranger wrote on the chain.
+#[tokio::test]
+async fn what_is_too_large_is_not_begun() {
+    let server = Server::start(|_, request| serve(request, &[])).await;
+    let (directory, dest) = place();
+    let wanted = Expected { size: 1 << 50, digest: hash(b"") };
+    for decrypt in [false, true] {
+        let error = match decrypt {
+            false => storage().download(&server.url, &dest, &wanted, |_| {}).await,
+            true => {
+                let key = Key::from_bytes([1; 32]);
+                storage().download_decrypted(&server.url, &dest, &wanted, &key, |_| {}).await
+            }
+        };
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::NoRoom { needed: 1_125_899_906_842_624, .. }), "{error}");
+        assert!(error.hint().unwrap().contains("make room"));
+    }
+    assert!(server.requests().is_empty() && leftovers(&directory).is_empty());
+    // What an earlier run has fetched is not lost.
+    let part = directory.path().join(".copy.bin.part");
+    std::fs::write(&part, b"began").unwrap();
+    storage().download(&server.url, &dest, &wanted, |_| {}).await.unwrap_err();
+    assert_eq!(std::fs::read(&part).unwrap(), b"began");
+
+    assert_eq!(wanted.within(1 << 50).unwrap(), wanted);
+    let error = wanted.within((1 << 50) - 1).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { size: 1_125_899_906_842_624, .. }), "{error}");
+}
+
 fn broken_after(
     sent: usize,
     end: End,

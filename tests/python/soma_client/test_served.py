@@ -52,6 +52,10 @@ async def test_fetched_and_downloaded(fresh, model, served, plain, tmp_path):
     assert (tmp_path / "copy").read_bytes() == plain
     with pytest.raises(FileNotFoundError):
         await fresh.download_model(model, tmp_path / "nothing" / "copy")
+    # A size is its owner's word.
+    with pytest.raises(SomaError, match="more than the 1048576 allowed"):
+        await fresh.download_model(model, tmp_path / "small", max_size=MIB)
+    assert not any("small" in name for name in os.listdir(tmp_path))
     # The result could not name such a file.
     before = os.listdir(os.fsencode(tmp_path))
     with pytest.raises(ValueError, match="UTF-8"):

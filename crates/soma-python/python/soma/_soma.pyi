@@ -269,6 +269,7 @@ class SomaClient:
         *,
         decrypt: bool = False,
         overwrite: bool = False,
+        max_size: int | None = None,
         allow_private: bool = False,
         progress: _Progress | None = None,
     ) -> Future[DownloadedFile]: ...

@@ -81,7 +81,8 @@ impl SomaClient {
     /// bytes that are there.
     ///
     /// Gives a :class:`DownloadedFile`. Raises FileExistsError if ``output`` is there and
-    /// ``overwrite`` is not set, OSError for what cannot be written, and as
+    /// ``overwrite`` is not set, OSError for what cannot be written or what the disk has
+    /// no room for, SomaError for files of more than ``max_size`` bytes (1 TiB), and as
     /// :meth:`fetch_model`, whose ``allow_private`` it takes.
     ///
     /// >>> model = await client.commit_model(signer, weights_url, encrypted_weights, 0)
@@ -94,7 +95,7 @@ impl SomaClient {
     /// >>> (folder / "copy").read_bytes() == weights, done.size == len(weights)
     /// (True, True)
     #[pyo3(signature = (model_id, output, *, decrypt = false, overwrite = false,
-                        allow_private = false, progress = None))]
+                        max_size = None, allow_private = false, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "all but two have defaults")]
     fn download_model<'py>(
         &self,
@@ -103,6 +104,7 @@ impl SomaClient {
         output: PathBuf,
         decrypt: bool,
         overwrite: bool,
+        max_size: Option<u64>,
         allow_private: bool,
         progress: Option<Progress>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -116,16 +118,12 @@ impl SomaClient {
                 }
                 let (storage, _) = storage(&services.node, allow_private)?;
                 let weights = revealed(&services.node, &model_id.0).await?;
+                let largest = max_size.unwrap_or(AuditOptions::LARGEST);
+                let expected = expected(&weights).within(largest)?;
+                let (size, commitment) = (expected.size, expected.digest.to_string());
                 let progress = progress.as_ref();
-                download(&storage, &weights, &output, decrypt, progress).await?;
-                made(
-                    "DownloadedFile",
-                    &Downloaded {
-                        size: weights.manifest.size(),
-                        commitment: expected(&weights).digest.to_string(),
-                        output,
-                    },
-                )
+                download(&storage, &weights, &expected, &output, decrypt, progress).await?;
+                made("DownloadedFile", &Downloaded { output, size, commitment })
             }),
         )
     }
@@ -296,11 +294,12 @@ async fn fetch(storage: &Storage, weights: &ModelWeightsManifest) -> Result<Py<P
 async fn download(
     storage: &Storage,
     weights: &ModelWeightsManifest,
+    expected: &Expected,
     output: &Path,
     decrypt: bool,
     progress: Option<&Progress>,
 ) -> Result<()> {
-    let (url, expected) = (weights.manifest.url().as_url(), expected(weights));
+    let url = weights.manifest.url().as_url();
     transferring(progress, async |teller| {
         let tell = |done: u64| {
             // What it raised ends the transfer, wherever it waits.
@@ -308,9 +307,9 @@ async fn download(
         };
         if decrypt {
             let key = soma_crypto::Key::from_bytes(*weights.decryption_key.as_bytes());
-            storage.download_decrypted(url, output, &expected, &key, tell).await
+            storage.download_decrypted(url, output, expected, &key, tell).await
         } else {
-            storage.download(url, output, &expected, tell).await
+            storage.download(url, output, expected, tell).await
         }
         .map(drop)
         .map_err(Error::Served)

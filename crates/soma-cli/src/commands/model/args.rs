@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use soma_model::Scope;
 use soma_proto::{Amount, Commitment, ObjectId};
-use soma_wallet::Identity;
+use soma_wallet::{Environment, Identity};
 
 use super::audit::{AuditArgs, VerifyArgs};
 use super::keys::{ExportStateArgs, ImportStateArgs, RecoverArgs};
@@ -345,6 +346,26 @@ pub(super) struct DownloadArgs {
     /// Replace an existing file.
     #[arg(long)]
     pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) bounds: Bounds,
+}
+
+/// What is taken from strangers, and from where.
+#[derive(Debug, Args)]
+pub(super) struct Bounds {
+    /// Fetch no larger files.
+    #[arg(long, value_name = "SIZE", default_value = "1024GiB", value_parser = parse::bytes)]
+    pub(super) max_size: u64,
+    /// Fetch from private addresses and by plain http on a public network, too.
+    #[arg(long)]
+    pub(super) allow_private: bool,
+}
+
+impl Bounds {
+    /// Where a network is, or is said to be.
+    pub(super) fn scope(&self, environment: &Environment) -> Scope {
+        if self.allow_private { Scope::Local } else { Scope::of(environment) }
+    }
 }
 
 /// The path of a state file. Empty stands for the newest one, which is why the

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use soma_model::audit::{self, Audit, AuditOptions, Audited};
-use soma_model::{Depth, Scope, Severity, Standing};
+use soma_model::{Depth, Severity, Standing};
 use soma_proto::ObjectId;
 use soma_proto::system_state::ModelStatus;
 use soma_rpc::Client;
 use soma_storage::Storage;
 
+use super::args::Bounds;
 use crate::context::{Context, client};
 use crate::error::{Failure, Result};
 use crate::output::page::{GREEN, RED};
@@ -62,16 +63,12 @@ struct LookArgs {
     /// Fetch the beginning of each file only: its checksum is not compared.
     #[arg(long)]
     header_only: bool,
-    /// Fetch no larger files.
-    #[arg(long, value_name = "SIZE", default_value = "1024GiB", value_parser = parse::bytes)]
-    max_size: u64,
     /// Bytes that have to come from a host each second; a slower one counts as one that
     /// does not answer.
     #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = parse::rate)]
     min_rate: NonZeroU64,
-    /// Fetch from private addresses and by plain http on a public network, too.
-    #[arg(long)]
-    allow_private: bool,
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 /// `soma model verify`.
@@ -114,10 +111,10 @@ impl Look {
     async fn new(args: &LookArgs, at_once: usize, context: &Context) -> Result<Self> {
         let environment = context.target_without_wallet()?.environment;
         let client = client(&environment)?;
-        let scope = if args.allow_private { Scope::Local } else { Scope::of(&environment) };
+        let scope = args.bounds.scope(&environment);
         let options = AuditOptions {
             depth: if args.header_only { Depth::Header } else { Depth::Everything },
-            largest: args.max_size,
+            largest: args.bounds.max_size,
             at_once,
             scope,
             embedding_dim: client.parameters().await?.target_embedding_dim,

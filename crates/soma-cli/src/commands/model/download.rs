@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use soma_model::Standing;
 use soma_proto::ObjectId;
-use soma_storage::{AddressPolicy, Expected, Storage};
+use soma_storage::{Expected, Storage};
 
 use super::args::DownloadArgs;
 use crate::context::{Context, client};
@@ -29,17 +29,12 @@ pub(super) async fn run(args: DownloadArgs, context: &Context) -> Result<()> {
         return Err(Failure::new("OutputExists", format!("{} exists already", output.display()))
             .with_hint("--force replaces it"));
     }
-    // Whoever registers a model chooses the URL: on a public network it must not lead
-    // into our own.
-    let policy = match environment.is_local() {
-        true => AddressPolicy::Any,
-        false => AddressPolicy::default(),
-    };
+    // Whoever registers a model chooses URL and size.
     let manifest = &weights.manifest;
     let digest = (*manifest.checksum().inner()).into();
-    let expected = Expected { size: manifest.size(), digest };
+    let expected = Expected { size: manifest.size(), digest }.within(args.bounds.max_size)?;
+    let storage = Storage::new(args.bounds.scope(&environment).addresses())?;
     let progress = Progress::bytes("downloading", manifest.size());
-    let storage = Storage::new(policy)?;
     let url = manifest.url().as_url();
     if args.decrypt {
         let key = soma_crypto::Key::from_bytes(*weights.decryption_key.as_bytes());
