@@ -114,9 +114,17 @@ impl Look {
             report.push(of_host(&error));
             return report;
         }
-        if let Some(found) = probe.length.filter(|found| *found != weights.size) {
-            let expected = weights.size;
-            report.push(of_host(&Error::WrongLength { url: shown.clone(), expected, found }));
+        match probe.length {
+            Some(found) if found == weights.size => {}
+            Some(found) => {
+                let expected = weights.size;
+                report.push(of_host(&Error::WrongLength { url: shown.clone(), expected, found }));
+            }
+            // Then nothing but the whole file would show that its end is the right one.
+            None => report.push(
+                Finding::error(Check::Host, format!("{shown} does not tell how long it is"))
+                    .with_remedy("choose a host that answers with a Content-Length"),
+            ),
         }
         if let Some(reason) = probe.range_problem {
             report.push(of_host(&Error::NoRanges { url: shown, reason }));

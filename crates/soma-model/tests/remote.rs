@@ -2,9 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
+use soma_crypto::safetensors::LONGEST_HEADER;
 use soma_crypto::{Cipher, Key};
 use soma_model::{Check, Depth, Measured, Report, remote};
 use soma_proto::{Commitment, DecryptionKey};
@@ -29,20 +32,25 @@ fn sealed(mut plain: Vec<u8>) -> Vec<u8> {
 
 /// Serves `body` at `/w`, with ranges; everything else is missing.
 fn serve(body: Vec<u8>) -> Url {
+    serve_told(body, |_| {})
+}
+
+/// The same; each range that is asked for is told to `ask` before it is answered.
+fn serve_told(body: Vec<u8>, ask: impl Fn(&Range<usize>) + Send + Sync + 'static) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/w", listener.local_addr().unwrap());
-    let body = Arc::new(body);
+    let host = Arc::new((body, ask));
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let body = Arc::clone(&body);
-            thread::spawn(move || while answer(&stream, &body).is_some() {});
+            let host = Arc::clone(&host);
+            thread::spawn(move || while answer(&stream, &host.0, &host.1).is_some() {});
         }
     });
     url.parse().unwrap()
 }
 
 /// One request; nothing when the client has hung up.
-fn answer(mut stream: &TcpStream, body: &[u8]) -> Option<()> {
+fn answer(mut stream: &TcpStream, body: &[u8], ask: &dyn Fn(&Range<usize>)) -> Option<()> {
     let mut lines = BufReader::new(stream).lines();
     let request = lines.next()?.ok()?;
     let mut range = None;
@@ -55,6 +63,9 @@ fn answer(mut stream: &TcpStream, body: &[u8]) -> Option<()> {
             let (first, last) = text.split_once('-')?;
             range = Some(first.parse().ok()?..last.parse::<usize>().ok()? + 1);
         }
+    }
+    if let Some(range) = &range {
+        ask(range);
     }
     let (status, range) = match (request.split(' ').nth(1)?, range) {
         ("/w", None) => ("200 OK", 0..body.len()),
@@ -129,6 +140,103 @@ fn another_size_another_file_no_file() {
     let report = run(&url.join("/x").unwrap(), &other, KEY, Depth::Header);
     assert!(only(&report).1.contains("404"), "{report:?}");
     assert!(report.findings[0].remedy.as_ref().unwrap().contains("upload"), "{report:?}");
+}
+
+/// A host of which nobody knows whether it serves more than was committed to.
+#[test]
+fn a_length_that_is_not_told() {
+    let body = sealed(safetensors(0));
+    let weights = Measured { commitment: Commitment::of(&body), size: body.len() as u64 };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url: Url = format!("http://{}/w", listener.local_addr().unwrap()).parse().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let body = body.clone();
+            thread::spawn(move || {
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let lines = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
+                let lines: Vec<_> = lines.map(|line| line.to_ascii_lowercase()).collect();
+                let range = lines.iter().find_map(|line| line.strip_prefix("range: bytes="));
+                let (head, part) = match range {
+                    Some(range) => {
+                        let (first, last) = range.split_once('-').unwrap();
+                        let [first, last]: [usize; 2] = [first, last].map(|n| n.parse().unwrap());
+                        let head = format!("206 Partial Content\r\nContent-Range: bytes {range}/*");
+                        (head, &body[first..=last])
+                    }
+                    None => ("200 OK".to_owned(), &[][..]),
+                };
+                let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n");
+                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(part));
+            });
+        }
+    });
+    for depth in [Depth::Header, Depth::Everything] {
+        let report = run(&url, &weights, KEY, depth);
+        let (check, message) = only(&report);
+        assert_eq!(check, Check::Host);
+        assert!(message.contains("does not tell how long it is"), "{message}");
+        assert!(report.findings[0].remedy.as_ref().unwrap().contains("Content-Length"));
+    }
+}
+
+/// Headers of strangers take 128 MiB together, however many are looked at.
+#[test]
+fn headers_share_their_room() {
+    const MIB: usize = 1 << 20;
+    const LOOKS: usize = 4;
+    // Two of them fit into the room, three do not.
+    let body = sealed(safetensors(60 * MIB));
+    let weights = Measured { commitment: Commitment::of(&body), size: body.len() as u64 };
+    // How many are asked for now, and how many were at most.
+    let asked = Arc::new((Mutex::new((0, 0)), Condvar::new()));
+    let seen = Arc::clone(&asked);
+    let url = serve_told(body, move |range| {
+        if range.len() < MIB {
+            return;
+        }
+        let (counts, changed) = &*seen;
+        let mut now = counts.lock().unwrap();
+        now.0 += 1;
+        now.1 = now.1.max(now.0);
+        changed.notify_all();
+        // A third one would come by now, if there were nothing to hold it.
+        let patience = Duration::from_secs(1);
+        now = changed.wait_timeout_while(now, patience, |now| now.0 < 3).unwrap().0;
+        now.0 -= 1;
+    });
+    let looks: Vec<_> = (0..LOOKS)
+        .map(|_| {
+            let (url, weights) = (url.clone(), weights);
+            thread::spawn(move || run(&url, &weights, KEY, Depth::Header))
+        })
+        .collect();
+    for look in looks {
+        assert_eq!(look.join().unwrap(), Report::default());
+    }
+    let most = asked.0.lock().unwrap().1;
+    assert!((1..=2).contains(&most), "{most} headers of 60 MiB at the same time");
+}
+
+/// A header longer than any may be is refused by what it says of itself.
+#[test]
+fn a_header_that_is_too_long_is_not_fetched() {
+    let longest = usize::try_from(LONGEST_HEADER).unwrap();
+    let mut file = (longest as u64 + 1).to_le_bytes().to_vec();
+    file.resize(8 + longest + 1, b' ');
+    let body = sealed(file);
+    let weights = Measured { commitment: Commitment::of(&body), size: body.len() as u64 };
+    let most = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&most);
+    let url = serve_told(body, move |range| {
+        let mut most = seen.lock().unwrap();
+        *most = range.len().max(*most);
+    });
+    let report = run(&url, &weights, KEY, Depth::Header);
+    let (check, message) = only(&report);
+    assert_eq!(check, Check::Key);
+    assert!(message.contains("100000001"), "{message}");
+    assert_eq!(*most.lock().unwrap(), 64 << 10, "the first look and no more");
 }
 
 /// What a stranger's file says of itself is repeated on one short line.
