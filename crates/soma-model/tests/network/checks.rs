@@ -13,6 +13,7 @@ use soma_model::{
 };
 use soma_proto::{CheckpointDigest, Commitment, DecryptionKey, KeyPair, ObjectId};
 
+use crate::clock;
 use crate::world::{Fault, STAKE, TERMS, World, bad_host, refusal};
 
 /// The finding of a check, with these words in its message and in its remedy.
@@ -284,13 +285,39 @@ fn a_disk_that_is_too_full() {
     assert!(states.read().unwrap().is_empty());
 }
 
+/// What is found, in this order and nothing else: how bad it is, of which check, and words
+/// of the message. Each finding says what to do.
+#[track_caller]
+fn expect_all(report: &Report, expected: &[(Severity, Check, &str)]) {
+    let found: Vec<_> = report.findings.iter().map(|it| (it.severity, it.check)).collect();
+    let wanted: Vec<_> = expected.iter().map(|(severity, check, _)| (*severity, *check)).collect();
+    assert_eq!(found, wanted, "{report:#?}");
+    for (finding, (.., words)) in report.findings.iter().zip(expected) {
+        assert!(finding.message.contains(words), "{words:?} in {finding:#?}");
+        assert!(finding.remedy.is_some(), "{finding:?}");
+    }
+    // An error is told in a line of its own.
+    let errors = report.errors().count();
+    assert_eq!(report.to_string().lines().count(), errors, "{report}");
+}
+
+/// All that can be wrong with a commit at the same time. Two things cannot: an embedding
+/// with a number that is not finite is not all zero, and of a file of another length, or
+/// without ranges, neither header nor checksum are looked at. These are in a second report.
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_at_once_is_one_report() {
+    use Severity::{Error, Warning};
+
     let world = World::new().await;
     let mut taken = world.prepared("taken.enc");
     world.session().commit(&mut taken, TERMS).await.unwrap();
+    let key = taken.state.registration.decryption_key.clone();
 
-    let mut file = world.prepared("bad.enc");
+    let full = world.folder.path().join("full");
+    let preparation = world.preparation("bad.enc");
+    let path = Some(full.join("bad.json"));
+    let mut file = preparation.run(&world.states(), path, &Options::new()).unwrap();
     let host = bad_host(fs::read(world.served("bad.enc")).unwrap(), Fault::LongAndNoRanges);
     let [_, stranger, ..] = account_keys();
     file.update(|state| {
@@ -300,46 +327,69 @@ async fn everything_at_once_is_one_report() {
         state.staking_pool_id = taken.state.staking_pool_id;
         let round = &mut state.registration;
         round.weights_url = format!("{host}/w?sig=1#part").parse().unwrap();
-        round.decryption_key = taken.state.registration.decryption_key.clone();
-        round.embedding = Some(vec![0.0]);
+        round.decryption_key = key.clone();
+        round.embedding = Some(vec![f32::NEG_INFINITY]);
     })
     .unwrap();
+    // From now on the file lies where the system says that no byte is free.
+    fs::rename(&full, world.folder.path().join("moved")).unwrap();
+    std::os::unix::fs::symlink("/proc/self", &full).unwrap();
+    // By its node's account the network is an hour ahead, at the end of an epoch.
+    let network = Network::ask(&world.client).await.unwrap();
+    let newest_ms = network.now_ms + 3_600_000;
+    let epoch_start_ms = network.now_ms - network.clock.duration_ms + 60_000;
+    let node = clock::told(world.network.rpc_url().unwrap(), newest_ms, epoch_start_ms).await;
+    let client = node.client();
+
     let poor = KeyPair::from_bytes([9; 32]);
     let host = Host { scope: Scope::Public, ..world.session().host };
-    let session = Session { key: &poor, host, ..world.session() };
+    let session = Session { client: &client, key: &poor, host, ..world.session() };
     let terms = Terms { stake_amount: 1, commission_rate: 10_001 };
     let report = refusal(session.commit(&mut file, terms).await.unwrap_err());
-
-    let of = |severity| {
-        let findings = report.findings.iter().filter(|finding| finding.severity == severity);
-        findings.map(|finding| finding.check).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        of(Severity::Error),
-        [
-            Check::Chain,
-            Check::Owner,
-            Check::Url,       // signed
-            Check::Url,       // plain http
-            Check::Embedding, // length
-            Check::Embedding, // all zero
-            Check::Key,       // used before
-            Check::Host,      // size
-            Check::Host,      // ranges
-            Check::Commission,
-            Check::Stake,
-            Check::ModelId,
-            Check::PoolId,
-            Check::Coins,
+    expect_all(
+        &report,
+        &[
+            (Error, Check::Chain, "the model is for chain"),
+            (Error, Check::Owner, "the model was committed by"),
+            (Error, Check::Url, "signed and will expire"),
+            (Warning, Check::Url, "the part after #"),
+            (Error, Check::Url, "plain http"),
+            (Warning, Check::ObjectName, "can be guessed"),
+            (Warning, Check::Clock, "s behind the chain's"),
+            (Error, Check::Embedding, "wants 3 numbers, the embedding has 1"),
+            (Error, Check::Embedding, "number 1 is -inf"),
+            (Error, Check::Key, "used for other weights before"),
+            (Error, Check::Disk, "bytes are needed in"),
+            (Error, Check::Host, "bytes, expected"),
+            (Error, Check::Host, "does not serve byte ranges"),
+            (Error, Check::Commission, "100.01 %"),
+            (Error, Check::Stake, "below the minimum"),
+            (Error, Check::ModelId, "in use by"),
+            (Error, Check::PoolId, "in use by model"),
+            (Warning, Check::Window, "the reveal to epoch 2"),
+            (Error, Check::Coins, "are missing"),
         ],
-        "{report:#?}"
     );
-    assert_eq!(of(Severity::Warning), [Check::Url, Check::ObjectName], "{report:#?}");
-    // One line for each, and none without a word on what to do.
-    let text = report.to_string();
-    assert_eq!(text.lines().count(), 14, "{text}");
-    for finding in &report.findings {
-        assert!(finding.remedy.is_some(), "{finding:?}");
-    }
-    assert!(taken.state.registration.commit.is_some() && file.state.registration.commit.is_none());
+    assert!(file.state.registration.commit.is_none());
+
+    let mut file = world.prepared("other.enc");
+    let host = bad_host(fs::read(world.served("other.enc")).unwrap(), Fault::LastByte);
+    file.update(|state| {
+        let round = &mut state.registration;
+        round.weights_url = format!("{host}/w").parse().unwrap();
+        round.decryption_key = key;
+        round.embedding = Some(vec![0.0; 3]);
+    })
+    .unwrap();
+    let report = refusal(world.session().commit(&mut file, TERMS).await.unwrap_err());
+    expect_all(
+        &report,
+        &[
+            (Error, Check::Embedding, "all numbers are zero"),
+            (Error, Check::Key, "used for other weights before"),
+            (Error, Check::Key, "does not open the file at the URL as safetensors"),
+            (Error, Check::Host, "hashes to"),
+        ],
+    );
+    assert!(file.state.registration.commit.is_none());
 }

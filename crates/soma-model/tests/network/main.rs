@@ -3,6 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod checks;
+mod clock;
+#[path = "../../../soma-rpc/tests/node/mod.rs"]
+mod node;
 mod recover;
 mod session;
 mod world;
