@@ -349,6 +349,35 @@ async fn coins_that_are_missing_are_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_waits_for_its_window_and_its_host() {
+    let world = World::new().await;
+    let session = world.session();
+    let mut file = world.prepared("one.enc");
+    session.commit(&mut file, TERMS).await.unwrap();
+    world.next_epoch().await;
+    let (served, hidden) = (world.served("one.enc"), world.folder.path().join("hidden"));
+    fs::rename(&served, &hidden).unwrap();
+    let mut plan = file.state.reveal_plan(RevealOf::Registration).unwrap();
+    let (host, sender, gas) = (session.host, world.owner.address(), Gas::Automatic);
+    let mut tries = 0;
+    let mut back = |event: Event<'_>| {
+        if let Event::Retrying { error, .. } = event {
+            assert!(error.to_string().contains("404"), "{error}");
+            tries += 1;
+            fs::rename(&hidden, &served).unwrap();
+        }
+    };
+    let prepared = plan.prepare_when_open(&world.client, &host, sender, &gas, &mut back).await;
+    assert!(prepared.unwrap().report.is_ok());
+    // What stays wrong is told at once.
+    plan.key = soma_proto::DecryptionKey::new([0; 32]);
+    let prepared = plan.prepare_when_open(&world.client, &host, sender, &gas, &mut back).await;
+    let report = prepared.unwrap().report;
+    assert_eq!(report.errors().map(|finding| finding.check).collect::<Vec<_>>(), [Check::Key]);
+    assert_eq!(tries, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_stake_before_the_reveal_is_rehearsed() {
     let world = World::new().await;
     let session = world.session();

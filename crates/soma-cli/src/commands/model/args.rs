@@ -224,6 +224,9 @@ pub(super) struct RevealArgs {
     #[arg(long)]
     pub(super) verify_url: bool,
     /// If the epoch of the commit is still running, wait for the next one.
+    ///
+    /// What may pass is tried again as long as that lasts: a host that is down,
+    /// missing coins.
     #[arg(long)]
     pub(super) wait: bool,
 }
