@@ -104,7 +104,7 @@ impl Run<'_> {
     async fn complete(&self, name: &ObjectName, id: &str, marks: &[String]) -> Result<()> {
         let mut policy = self.store.storage().retry();
         policy.attempts = policy.attempts.saturating_mul(2).saturating_sub(1);
-        let (mut failed, mut lost) = (0, None);
+        let (mut failed, mut lost) = (0, None::<Error>);
         loop {
             let Err(error) = self.store.complete(&self.key, id, marks).await else { return Ok(()) };
             failed += 1;
@@ -117,14 +117,13 @@ impl Run<'_> {
                     return Ok(());
                 }
             }
-            let error = match lost.take() {
-                Some(lost) if !error.is_retriable() => lost,
-                _ => error,
-            };
-            let pause = policy.pause(failed, &error, jitter()).filter(|_| !last);
+            let cause = if error.is_retriable() { &error } else { lost.as_ref().unwrap_or(&error) };
+            let pause = policy.pause(failed, cause, jitter()).filter(|_| !last);
             let Some(pause) = pause else { return Err(error) };
             tokio::time::sleep(pause).await;
-            lost = Some(error);
+            if error.is_retriable() {
+                lost = Some(error);
+            }
         }
     }
 
