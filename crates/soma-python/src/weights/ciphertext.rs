@@ -18,7 +18,7 @@ use std::ptr;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyTuple, PyType};
 use pyo3::{IntoPyObjectExt, ffi};
 use soma_crypto::Digest;
 
@@ -141,7 +141,16 @@ static KIND: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 /// of another object's type.
 fn kind(py: Python<'_>) -> PyResult<&Py<PyType>> {
     KIND.get_or_try_init(py, || {
+        let reduce = ffi::PyMethodDef {
+            ml_name: c"__reduce__".as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer { PyCFunction: reduce },
+            ml_flags: ffi::METH_NOARGS,
+            ml_doc: ptr::null(),
+        };
+        // As long-lived as the type, which is never taken down.
+        let methods = Box::leak(Box::new([reduce, ffi::PyMethodDef::zeroed()]));
         let mut slots = [
+            ffi::PyType_Slot { slot: ffi::Py_tp_methods, pfunc: methods.as_mut_ptr().cast() },
             ffi::PyType_Slot { slot: ffi::Py_tp_doc, pfunc: DOC.as_ptr().cast_mut().cast() },
             ffi::PyType_Slot { slot: 0, pfunc: ptr::null_mut() },
         ];
@@ -157,28 +166,33 @@ fn kind(py: Python<'_>) -> PyResult<&Py<PyType>> {
             slots: slots.as_mut_ptr(),
         };
         let bases = PyTuple::new(py, [py.get_type::<PyBytes>()])?;
-        // SAFETY: name and doc live as long as the program, the rest longer than the call.
+        // SAFETY: name, doc and methods live as long as the program, the rest longer than
+        // the call.
         let kind = unsafe {
             let kind = ffi::PyType_FromSpecWithBases(&mut spec, bases.as_ptr());
             Bound::from_owned_ptr_or_err(py, kind)?.cast_into::<PyType>()?
         };
-        py.import("copyreg")?.call_method1("pickle", (&kind, plain(py)?))?;
         Ok(kind.unbind())
     })
 }
 
-/// How pickles and copies are made: as plain bytes.
-fn plain(py: Python<'_>) -> PyResult<Bound<'_, PyCFunction>> {
-    PyCFunction::new_closure(
-        py,
-        None,
-        None,
-        |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-            let py = arguments.py();
-            let bytes = arguments.get_item(0)?.cast_into::<PyBytes>()?;
-            (py.get_type::<PyBytes>(), (PyBytes::new(py, bytes.as_bytes()),)).into_py_any(py)
-        },
-    )
+/// `__reduce__`: pickles and copies are plain bytes.
+unsafe extern "C" fn reduce(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    Python::attach(|py| {
+        // SAFETY: the interpreter calls this with an instance, which it holds.
+        let this = unsafe { Bound::from_borrowed_ptr(py, this) };
+        let plain = || {
+            let contents = PyBytes::new(py, this.cast::<PyBytes>()?.as_bytes());
+            (py.get_type::<PyBytes>(), (contents,)).into_py_any(py)
+        };
+        match plain() {
+            Ok(answer) => answer.into_ptr(),
+            Err(error) => {
+                error.restore(py);
+                ptr::null_mut()
+            }
+        }
+    })
 }
 
 /// Asks for large pages: the first use of a gibibyte in pages of 4 KiB costs as much as

@@ -3,22 +3,21 @@
 //! One Blake2b stream takes longer than cipher, copies and the first use of the memory
 //! together, so encrypting is one pass that hashes too (see [`super::ciphertext`]).
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use soma_crypto::{Cipher, Key, Options, Output};
+use soma_crypto::{Cipher, Digest, Key, Options, Output};
 
 use super::Source;
 use super::ciphertext::Unfinished;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Bytes that are written at once; more would lock the interpreter for long.
 const PIECE: usize = 1 << 20;
 
-/// Bytes that grow where they are: Python's `BytesIO`, which gives its memory
-/// away in the end without copying it. New bytes of the full length would be
-/// filled with zeros first, with the interpreter locked all the while.
+/// Bytes whose number is not known, which grow where they are: Python's `BytesIO`, which
+/// gives its memory away in the end without copying it.
 pub(crate) struct Gathered(Py<PyAny>);
 
 impl Gathered {
@@ -67,41 +66,57 @@ pub(crate) fn decrypt<'py>(
     source: &Source,
     key: &Key,
 ) -> Result<Bound<'py, PyBytes>> {
-    let Source::Bytes(bytes) = source else {
-        // The cipher is its own inverse.
-        return seal(py, source, key);
-    };
-    let bytes = bytes.bind(py).as_bytes();
-    let mut output = Unfinished::new(py, bytes.len())?;
-    py.detach(|| {
-        let cipher = Cipher::new(key);
-        let mut piece = vec![0; PIECE.min(bytes.len())];
-        let mut at = 0;
-        for part in bytes.chunks(PIECE) {
-            let piece = &mut piece[..part.len()];
-            cipher.apply_to(at, part, piece)?;
-            output.put(piece);
-            at += part.len() as u64;
-        }
-        Ok::<_, soma_crypto::Error>(())
-    })?;
-    output.finish(py, None)
+    // The cipher is its own inverse. A pass hashes as well, which nobody asked for, but
+    // it spreads a cipher in software over the cores, and that is what counts then.
+    let cipher = Cipher::new(key);
+    if cipher.backend().is_hardware()
+        && let Some((len, mut reader)) = source.in_memory(py)
+    {
+        let mut output = Unfinished::new(py, len)?;
+        py.detach(|| pour(&cipher, &mut *reader, &mut output))?;
+        return output.finish(py, None);
+    }
+    let mut output = Gathered::new(py)?;
+    pass(py, source, key, &mut output)?;
+    output.finish(py)
 }
 
 /// Encrypts and hashes in one pass.
 fn seal<'py>(py: Python<'py>, source: &Source, key: &Key) -> Result<Bound<'py, PyBytes>> {
-    let pass = |output: &mut (dyn Write + Send)| {
-        let sink = Output::writer("memory", output);
-        source.with_input(py, |input| Ok(soma_crypto::seal(key, input, sink, &Options::new())?))
-    };
-    let Some(len) = source.known_len(py) else {
+    let Some(len) = source.len_at_first(py) else {
         let mut output = Gathered::new(py)?;
-        pass(&mut output)?;
+        pass(py, source, key, &mut output)?;
         return output.finish(py);
     };
     let mut output = Unfinished::new(py, len)?;
-    let digest = pass(&mut output)?.digest;
+    let digest = pass(py, source, key, &mut output)?;
     output.finish(py, Some(digest))
+}
+
+/// The cipher over all of a source; gives the digest of what comes out.
+fn pass(
+    py: Python<'_>,
+    source: &Source,
+    key: &Key,
+    output: &mut (dyn Write + Send),
+) -> Result<Digest> {
+    let sink = Output::writer("memory", output);
+    source.with_input(py, |input| Ok(soma_crypto::seal(key, input, sink, &Options::new())?.digest))
+}
+
+/// The cipher over all that a reader gives, and nothing else.
+fn pour(cipher: &Cipher, reader: &mut dyn Read, output: &mut Unfinished) -> Result<()> {
+    let mut piece = vec![0; PIECE];
+    let mut at = 0;
+    loop {
+        let count = reader.read(&mut piece).map_err(|error| Error::Python(error.into()))?;
+        if count == 0 {
+            return Ok(());
+        }
+        cipher.apply(at, &mut piece[..count])?;
+        output.put(&piece[..count]);
+        at += count as u64;
+    }
 }
 
 /// Blake2b-256 as 64 hex digits.

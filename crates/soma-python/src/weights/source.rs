@@ -89,11 +89,33 @@ impl Source {
         }
     }
 
-    /// Bytes in all, if that is known without looking.
-    pub(crate) fn known_len(&self, py: Python<'_>) -> Option<usize> {
+    /// Bytes in all, as far as that is known before they are read.
+    pub(crate) fn len_at_first(&self, py: Python<'_>) -> Option<usize> {
         match self {
             Self::Bytes(bytes) => Some(bytes.bind(py).as_bytes().len()),
             Self::Buffer(_, length) => Some(*length),
+            Self::Path(path) => {
+                let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+                usize::try_from(file.len()).ok()
+            }
+            Self::File(_) => None,
+        }
+    }
+
+    /// Reads what is in memory, and how long that is; nothing of files.
+    pub(crate) fn in_memory<'a>(
+        &'a self,
+        py: Python<'a>,
+    ) -> Option<(usize, Box<dyn Read + Send + 'a>)> {
+        match self {
+            Self::Bytes(bytes) => {
+                let bytes = bytes.bind(py).as_bytes();
+                Some((bytes.len(), Box::new(bytes)))
+            }
+            Self::Buffer(view, length) => {
+                let length = *length;
+                Some((length, Box::new(BufferReader { view, at: 0, length })))
+            }
             Self::Path(_) | Self::File(_) => None,
         }
     }

@@ -107,7 +107,7 @@ impl Backend {
     }
 
     /// Whether the processor's own AES instructions do the work.
-    pub(crate) fn is_hardware(self) -> bool {
+    pub fn is_hardware(self) -> bool {
         self != Self::Portable
     }
 
