@@ -88,11 +88,17 @@ pub enum Error {
         /// `size` or `modification time`.
         what: &'static str,
     },
-    /// Weights that a model has, or had, from an update or before one.
-    #[error("{path} was published before, for model {model}, which has had an update")]
+    /// Weights that a model has, had before its update, or is about to have.
+    #[error("{path} is published, or on its way, as weights of model {model}")]
     AlreadyPublished {
         /// The plain weights.
         path: PathBuf,
+        /// The model.
+        model: ObjectId,
+    },
+    /// A model of these weights that was deactivated or slashed.
+    #[error("these weights were published as model {model}, which is no longer active")]
+    Gone {
         /// The model.
         model: ObjectId,
     },
@@ -199,8 +205,10 @@ impl Error {
                 "put the old file back to go on, or pass --new: one key must never encrypt two files",
             ),
             Self::AlreadyPublished { .. } => Some(
-                "--update with the model's id gives it these weights; --new registers another model",
+                "--update with the model's id goes on with an update of it, --new registers another \
+                 model",
             ),
+            Self::Gone { .. } => Some("--new registers another model with them"),
             Self::UrlTaken { .. } => Some(
                 "give the URL of another object, or of a folder: whoever fetches those weights \
                  would get others under the same URL",

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use soma_crypto::{InputFile, Key};
-use soma_proto::{Commitment, DecryptionKey, KeyPair, ObjectId, WeightsUrl};
+use soma_proto::system_state::ModelStatus;
+use soma_proto::{
+    Address, CheckpointDigest, Commitment, DecryptionKey, KeyPair, ObjectId, WeightsUrl,
+};
 use soma_rpc::Client;
 use soma_storage::{
     Destination, JournalError, Progress, Record, Source, Store, UploadOptions, Uploaded, Url,
@@ -44,6 +47,10 @@ pub struct Publication {
     /// What the key is derived from, with the object's name; without it, and
     /// for an object whose name is given, the key is drawn at random.
     pub wallet: Option<KeyPair>,
+    /// Who is to own the model.
+    pub owner: Address,
+    /// The chain on which it is to be.
+    pub chain_id: CheckpointDigest,
 }
 
 /// Whether a publication that was begun is to go on.
@@ -66,8 +73,9 @@ impl Publication {
     /// # Errors
     /// [`Error::NotSafetensors`], [`Error::PathNotUtf8`], [`Error::Refused`] and
     /// [`Error::UrlTaken`] before anything is written; [`Error::WeightsChanged`] if what was begun
-    /// was begun with other bytes; [`Error::AlreadyPublished`] by an update, or before one;
-    /// [`Error::File`], also if another process holds it.
+    /// was begun with other bytes; [`Error::AlreadyPublished`] as or before an update, with
+    /// another embedding or for another owner; [`Error::File`], also if another process holds
+    /// it.
     pub fn open(&self, folder: &StateFolder, begun: Begun) -> Result<StateFile> {
         let weights_file = absolute(&self.weights_file)?;
         if !folder.path().exists() {
@@ -85,17 +93,8 @@ impl Publication {
                     return Ok(file);
                 }
             }
-            for (path, state) in states.iter().rev() {
-                let Ok(state) = state else { continue };
-                let rounds = [Some(&state.registration), state.update.as_ref()];
-                if rounds.into_iter().flatten().any(|round| self.is_published(round, &weights_file))
-                {
-                    if state.update.is_none() {
-                        return StateFile::open(path);
-                    }
-                    let (path, model) = (weights_file, state.model_id);
-                    return Err(Error::AlreadyPublished { path, model });
-                }
+            if let Some(path) = self.published(&states, &weights_file)? {
+                return StateFile::open(path);
             }
         }
         self.check_place(states)?;
@@ -125,7 +124,9 @@ impl Publication {
         let mut file = StateFile::open(&path)?;
         close_update(client, &mut file).await?;
         let update = file.state.update.as_ref().filter(|_| begun == Begun::Continue);
-        if update.is_some_and(|round| self.is_published(round, &weights_file)) {
+        if let Some(round) = update
+            && self.is_published(round, &weights_file)?
+        {
             return Ok(file);
         }
         if update.is_some_and(|round| self.is_of(round, &weights_file)) {
@@ -248,16 +249,56 @@ impl Publication {
         }
     }
 
+    /// The state file of a model whose first and only weights these are, on this chain.
+    fn published<'s>(
+        &self,
+        states: &'s [(PathBuf, Result<State>)],
+        weights_file: &Path,
+    ) -> Result<Option<&'s Path>> {
+        for (path, state) in states.iter().rev() {
+            let Ok(state) = state else { continue };
+            if state.chain_id.is_some_and(|chain| chain != self.chain_id) {
+                continue;
+            }
+            let first = self.is_published(&state.registration, weights_file)?;
+            let second = match &state.update {
+                Some(update) => {
+                    self.is_of(update, weights_file) || self.is_published(update, weights_file)?
+                }
+                None => false,
+            };
+            if !(first || second) {
+                continue;
+            }
+            let same_embedding =
+                self.embedding.is_none() || self.embedding == state.registration.embedding;
+            if state.update.is_none() && state.owner == Some(self.owner) && same_embedding {
+                return Ok(Some(path));
+            }
+            let (path, model) = (weights_file.to_owned(), state.model_id);
+            return Err(Error::AlreadyPublished { path, model });
+        }
+        Ok(None)
+    }
+
     /// Whether a round was begun by this publication and is not over.
     fn is_of(&self, round: &Round, weights_file: &Path) -> bool {
         round.stage() != Stage::Revealed && self.is_here(round, weights_file)
     }
 
     /// Whether a round was this publication, of the weights as they are now, and is over.
-    fn is_published(&self, round: &Round, weights_file: &Path) -> bool {
-        round.stage() == Stage::Revealed
-            && self.is_here(round, weights_file)
-            && self.input(round).is_ok()
+    ///
+    /// # Errors
+    /// [`Error::WeightsChanged`] if they may be the same and may be others.
+    fn is_published(&self, round: &Round, weights_file: &Path) -> Result<bool> {
+        if round.stage() != Stage::Revealed || !self.is_here(round, weights_file) {
+            return Ok(false);
+        }
+        let input = InputFile::open(weights_file)?;
+        if round.upload.as_ref().is_some_and(|upload| upload.plain_size != input.len()) {
+            return Ok(false);
+        }
+        self.input(round).map(|_| true)
     }
 
     fn is_here(&self, round: &Round, weights_file: &Path) -> bool {
@@ -403,11 +444,19 @@ impl Publication {
 }
 
 impl Session<'_> {
+    async fn check_active(&self, model: ObjectId) -> Result<()> {
+        match Standing::ask(self.client, &model).await?.status {
+            ModelStatus::Inactive => Err(Error::Gone { model }),
+            _ => Ok(()),
+        }
+    }
+
     /// Looks whether a commit could succeed, before anything large is sent:
-    /// terms, coins, ids, embedding, chain and owner.
+    /// terms, coins, ids, embedding, chain and owner. Where everything is done
+    /// already, whether the model is still active.
     ///
     /// # Errors
-    /// [`Error::Refused`] with all that is wrong, [`Error::Rpc`].
+    /// [`Error::Refused`] with all that is wrong, [`Error::Gone`], [`Error::Rpc`].
     pub async fn foresee_commit(
         &self,
         file: &mut StateFile,
@@ -417,8 +466,10 @@ impl Session<'_> {
         self.check_chain(file).await?;
         let gas = self.commit_gas(file)?;
         let round = round(file, of)?;
-        if round.stage() != Stage::Unsealed {
-            return Ok(());
+        match round.stage() {
+            Stage::Unsealed => {}
+            Stage::Revealed => return self.check_active(file.state.model_id).await,
+            _ => return Ok(()),
         }
         let (sender, url) = (self.key.address(), round.weights_url.commitment());
         // The hash of the ciphertext is not known yet, and no check looks at it.

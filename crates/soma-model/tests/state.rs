@@ -9,7 +9,7 @@ use soma_model::state::{Sent, Terms};
 use soma_model::{
     Begun, Error, Preparation, Publication, RevealOf, Scope, Stage, StateFile, StateFolder,
 };
-use soma_proto::{KeyPair, ObjectId, TransactionData, TransactionKind};
+use soma_proto::{CheckpointDigest, KeyPair, ObjectId, TransactionData, TransactionKind};
 use soma_storage::{
     AddressPolicy, Destination, Environment, Storage, Store, StoreOptions, UploadOptions,
 };
@@ -57,6 +57,7 @@ impl Desk {
         };
         let storage = Storage::new(AddressPolicy::Any).unwrap();
         let store = Store::open(&destination, &public, &Environment::default(), &storage).unwrap();
+        let wallet = KeyPair::from_bytes([1; 32]);
         Publication {
             weights_file: self.path("weights.safetensors"),
             destination,
@@ -64,7 +65,9 @@ impl Desk {
             embedding: None,
             options: UploadOptions::default(),
             scope: Scope::Public,
-            wallet: Some(KeyPair::from_bytes([1; 32])),
+            owner: wallet.address(),
+            wallet: Some(wallet),
+            chain_id: CheckpointDigest::new([2; 32]),
         }
     }
 

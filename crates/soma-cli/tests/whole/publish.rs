@@ -95,6 +95,12 @@ fn publish_wait_and_all_of_it_again() {
         assert_eq!(same["bytes_sent"], Value::Null);
     }
     assert_eq!(user.balance(), paid);
+    // Weights that may be others are not taken for these, nor for a new model's.
+    let weights = File::options().write(true).open(user.path("w.safetensors")).unwrap();
+    let then = weights.metadata().unwrap().modified().unwrap();
+    weights.set_modified(then + Duration::from_secs(1)).unwrap();
+    assert!(user.refused(&publish, 1, "WeightsChanged").contains("--new"));
+    weights.set_modified(then).unwrap();
 
     // What everybody gets back is what was published.
     user.json(&["model", "download", model, "--decrypt", "-o", "back.safetensors"]);
@@ -107,6 +113,10 @@ fn publish_wait_and_all_of_it_again() {
     let second = user.json(&update);
     assert_ne!(second["weights_url"], first["weights_url"]);
     assert_eq!(user.json(&update)["commit_digest"], second["commit_digest"]);
+    // Under way as an update, they do not become another model unasked.
+    let now = ["model", "publish", "new.safetensors", "--to", &to];
+    let now = [&now[..], &terms].concat();
+    user.refused(&now, 1, "AlreadyPublished");
     user.json(&["localnet", "advance-epoch"]);
     assert_eq!(user.json(&[&update[..], &["--wait"]].concat())["revealed_epoch"], 2);
     let info = user.json(&["model", "info", model]);
@@ -114,8 +124,7 @@ fn publish_wait_and_all_of_it_again() {
     let paid = user.balance();
     assert_eq!(user.json(&update)["revealed_epoch"], 2);
     // Neither the weights of then nor those of now become another model unasked.
-    let now = ["model", "publish", "new.safetensors", "--to", &to];
-    for words in [&publish[..], &[&now[..], &terms].concat()] {
+    for words in [&publish, &now] {
         let refused = user.refused(words, 1, "AlreadyPublished");
         assert!(refused.contains(model) && refused.contains("--new"), "{refused}");
     }
@@ -287,6 +296,39 @@ fn clean_leaves_alone_what_may_be_needed() {
     assert!(!hidden(&old).exists() && hidden(&young).exists() && hidden("other").exists());
     user.json(&[&clean[..], &["--older-than", "0s"]].concat());
     assert!(!hidden(&young).exists() && hidden("other").exists());
+}
+
+/// What was published counts on its own chain, and as long as it is active.
+#[test]
+fn a_model_that_is_gone_or_elsewhere() {
+    let files = tempfile::tempdir().unwrap();
+    let network = Network::temporary(files.path());
+    let user = owner(&network);
+    let to = format!("file://{}", files.path().display());
+    let terms = ["--stake-amount", "1", "--embedding-file", "e.json"];
+    let publish = ["model", "publish", "w.safetensors", "--to", &to, "--public-url"];
+    let place = file_host(&network);
+    let words = [&publish[..], &[&place], &terms].concat();
+    user.json(&words);
+    user.json(&["localnet", "advance-epoch"]);
+    let first = user.json(&[&words[..], &["--wait"]].concat());
+    let model = first["model_id"].as_str().unwrap();
+    user.json(&["model", "deactivate", model]);
+    let refused = user.refused(&words, 1, "Gone");
+    assert!(refused.contains(model) && refused.contains("--new"), "{refused}");
+
+    let other = Network::temporary(files.path());
+    let url = |key| other.text(key);
+    let user = user
+        .with("SOMA_RPC_URL", url("rpc_url"))
+        .with("SOMA_FAUCET_URL", url("faucet_url"))
+        .with("SOMA_ADMIN_URL", url("admin_url"));
+    user.json(&["env", "chain-id"]);
+    user.json(&["faucet"]);
+    let place = file_host(&other);
+    let second = user.json(&[&publish[..], &[&place], &terms].concat());
+    assert_ne!(second["model_id"], model);
+    assert_ne!(second["weights_url"], first["weights_url"]);
 }
 
 #[test]

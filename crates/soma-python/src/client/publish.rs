@@ -10,7 +10,7 @@ use soma_model::state::Terms;
 use soma_model::{
     Begun, Depth, Done, Host, Publication, Report, RevealOf, Scope, Session, Stage, StateFile,
 };
-use soma_proto::{KeyPair, ObjectId};
+use soma_proto::{CheckpointDigest, KeyPair, ObjectId};
 use soma_rpc::Client;
 use soma_storage::{
     AddressPolicy, Addressing, Destination, Environment, Storage, Store, StoreOptions,
@@ -55,8 +55,8 @@ impl SomaClient {
     ///
     /// Key, ids and progress are in a state file of the wallet's folder before they
     /// count. Cancelled or interrupted anywhere, the same call goes on there: it uploads
-    /// what is missing and pays once; after the reveal it finds the model active and does
-    /// nothing. With ``new`` it begins anew and pays again. The key is made from the signer's key and
+    /// what is missing and pays once; once the model is active it does nothing. With ``new``
+    /// it begins anew and pays again. The key is made from the signer's key and
     /// the object's name, so that :meth:`recover_model` can find it again, or drawn with
     /// ``random_key``.
     ///
@@ -174,7 +174,7 @@ impl Job {
         let depth = if self.verify_url { Depth::Everything } else { Depth::Header };
         let host = Host { storage: &storage, scope, depth };
         let session = prepared::session(node, &key, host)?;
-        let publication = self.publication(&at_home, scope, &key)?;
+        let publication = self.publication(&at_home, scope, &key, node.chain_id().await?)?;
 
         let (file, of) = self.foreseen(&publication, &session, terms).await?;
         let (mut file, uploaded) = transferring(self.progress.as_ref(), async |teller| {
@@ -197,7 +197,13 @@ impl Job {
         published(&file, of, uploaded.as_ref(), &committed, revealed.as_ref())
     }
 
-    fn publication(&self, storage: &Storage, scope: Scope, key: &KeyPair) -> Result<Publication> {
+    fn publication(
+        &self,
+        storage: &Storage,
+        scope: Scope,
+        key: &KeyPair,
+        chain_id: CheckpointDigest,
+    ) -> Result<Publication> {
         let environment = Environment::process();
         let store = Store::open(&self.destination, &self.place, &environment, storage)?;
         Ok(Publication {
@@ -208,6 +214,8 @@ impl Job {
             options: self.options,
             scope,
             wallet: (!self.random_key).then(|| key.clone()),
+            owner: key.address(),
+            chain_id,
         })
     }
 

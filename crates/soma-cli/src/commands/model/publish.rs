@@ -145,6 +145,8 @@ pub(super) async fn run(
         },
         scope,
         wallet: if args.random_key { None } else { Some(desk.sender.key()?.clone()) },
+        owner: desk.sender.address,
+        chain_id: desk.sender.client.chain_id().await?,
     };
     let begun = if args.new { Begun::Leave } else { Begun::Continue };
     let folder = prepared::folder(context)?;
