@@ -36,6 +36,8 @@ struct Objects {
     /// The object is not to be seen yet.
     hidden: bool,
     wrong_tags: bool,
+    /// Uploads in parts that were begun.
+    begun: usize,
 }
 
 impl Objects {
@@ -43,6 +45,7 @@ impl Objects {
         let (_, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         match (request.method.as_str(), query) {
             ("POST", query) if query.starts_with("uploads") => {
+                self.begun += 1;
                 let body = "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key>\
                             <UploadId>one</UploadId></InitiateMultipartUploadResult>";
                 reply("200 OK", &[], body.as_bytes())
@@ -395,6 +398,26 @@ async fn an_object_that_comes_after_the_answer_was_lost_is_found() {
     let done = world.upload(IN_PARTS).await.unwrap();
     world.assert_arrived(&done);
     assert_eq!([1, 2, 3].map(|part| world.puts(part)), [1, 1, 1]);
+}
+
+/// A store that gave an upload up between two runs says so, although it was in trouble
+/// when it was asked first: everything is sent again, in the same run.
+#[tokio::test]
+async fn an_upload_that_was_given_up_begins_again_after_trouble() {
+    let tries = AtomicUsize::new(0);
+    let world = assembling(move |objects, request| match tries.fetch_add(1, Ordering::Relaxed) {
+        0 => reply("403 Forbidden", &[], b"<Error><Code>ExpiredToken</Code></Error>"),
+        1 => reply("503 Service Unavailable", &[], b""),
+        _ if objects.begun < 2 => {
+            reply("404 Not Found", &[], b"<Error><Code>NoSuchUpload</Code></Error>")
+        }
+        _ => objects.answer(request),
+    })
+    .await;
+    world.upload(IN_PARTS).await.unwrap_err();
+    let done = world.upload(IN_PARTS).await.unwrap();
+    world.assert_arrived(&done);
+    assert_eq!([1, 2, 3].map(|part| world.puts(part)), [2, 2, 2]);
 }
 
 /// A URL presigned for PUT is sent as it is, shown without its signature, and
