@@ -3,7 +3,7 @@
 
 mod node;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
@@ -318,6 +318,37 @@ async fn keys_that_were_revealed() {
     assert_eq!((keys[0].model, keys[0].key.as_bytes()), (ID, &[9; 32]));
     assert_eq!(keys[0].weights, Commitment::new([8; 32]));
     assert_eq!(client.revealed_keys(&Address::ZERO).await.unwrap(), []);
+}
+
+/// Of an epoch that is not over a node would show the live state.
+#[tokio::test]
+async fn models_at_the_start_of_an_earlier_epoch() {
+    let over = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 });
+    let node = Node {
+        epoch: now(move |_, request: pb::GetEpochRequest| {
+            let mut answer = epoch(whole_state())?;
+            let shown = answer.epoch.as_mut().unwrap();
+            match request.epoch {
+                Some(3) => shown.end = over,
+                Some(4) => {}
+                Some(5) => (shown.end, shown.system_state) = (over, None),
+                _ => return Err(Status::not_found("no such epoch")),
+            }
+            Ok(answer)
+        }),
+        ..Node::default()
+    };
+    let running = node.start().await;
+    let client = running.client();
+    let ids = BTreeSet::from([ID, ObjectId::new([0xcd; 32])]);
+    let found = client.models_at(3, &ids).await.unwrap().unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), [&ID], "the other one was not there yet");
+    assert_eq!(found[&ID].weights_commitment, Commitment::new([2; 32]));
+    for epoch in [4, 5, 6] {
+        assert_eq!(client.models_at(epoch, &ids).await.unwrap(), None, "epoch {epoch}");
+    }
+    let small = ClientBuilder::new(&running.url).with_state_limit(100).build().unwrap();
+    assert_eq!(small.models_at(3, &ids).await.unwrap(), None);
 }
 
 #[tokio::test]
