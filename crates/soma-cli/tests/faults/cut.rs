@@ -1,13 +1,14 @@
-//! The node is cut off or killed at every message of every step that sends something.
+//! The node is cut off or killed at every message of every step that sends it something.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::owner::{Model, Network, Owner, Step, World};
+use crate::model::Model;
+use crate::owner::Owner;
 use crate::relay::{Act, Cut, Look, Message, Way};
+use crate::step::{Step, Store};
+use crate::world::{Network, World};
 
-/// The steps that send a transaction.
-const STEPS: [Step; 4] = [Step::Commit, Step::Reveal, Step::UpdateCommit, Step::UpdateReveal];
 /// Seconds that a command waits for an answer.
 const TIMEOUT: &str = "1";
 
@@ -70,44 +71,76 @@ fn faults(places: &[(When, Cut)]) -> Vec<(When, Cut, Fault)> {
 
 fn look(model: &Model) -> Look {
     let model = model.clone();
-    Box::new(move || model.is_under_way())
+    Box::new(move || model.is_under_way() || model.may_divide())
 }
 
 #[test]
 fn cut_off_from_the_node_at_every_message_and_run_again() {
     let world = Arc::new(World::with_node());
     let owner = Owner::new(&world, 0);
+    let sends = |step| !matches!(step, Step::Prepare | Step::PrepareUpdate);
+    cut_off(&world, &owner, &Step::ALL, sends, Model::new);
+}
+
+/// The same for `publish`, by an owner without a small coin: each first commit divides a
+/// large one for the reveals to come.
+#[test]
+fn cut_off_while_publishing_and_run_again() {
+    let world = Arc::new(World::with_node());
+    let owner = Owner::with_large_coins(&world, 0);
+    let way = [
+        Step::Publish(Store::Host),
+        Step::Reveal,
+        Step::PublishUpdate(Store::Folder),
+        Step::UpdateReveal,
+    ];
+    cut_off(&world, &owner, &way, Step::publishes, Model::published);
+}
+
+/// Models go their way, each cut off at another place of every step that `cuts` names.
+fn cut_off(
+    world: &Arc<World>,
+    owner: &Owner,
+    way: &[Step],
+    cuts: fn(Step) -> bool,
+    model: fn(&Owner, usize) -> Model,
+) {
     let Network::Beside(node) = &world.network else { unreachable!() };
 
     // Once without a fault, to see what there is.
-    let scout = Model::new(&owner, 0);
+    let scout = model(owner, 0);
     let mut plan = Vec::new();
-    for step in Step::ALL {
-        node.relay.watch(look(&scout), None, false);
-        let output = scout.command(&world, &owner, step).output().unwrap();
-        assert!(output.status.success(), "{step:?}: {output:?}");
-        let (messages, _) = node.relay.rest();
-        if STEPS.contains(&step) {
+    for step in way.iter().copied() {
+        if cuts(step) {
+            node.relay.watch(look(&scout), None, false);
+            let output = scout.command(world, owner, step).output().unwrap();
+            assert!(output.status.success(), "{step:?}: {output:?}");
+            let (messages, _) = node.relay.rest();
             let faults = faults(&places(&messages));
             println!("{step:?}: {} messages, {} places", messages.len(), faults.len());
             plan.push(faults);
+        } else {
+            scout.take(world, owner, step);
+            plan.push(Vec::new());
         }
-        after(&world, &scout, step);
+        owner.follow(world, &scout, step);
+        if step.commits() {
+            world.next_epoch();
+        }
     }
 
     let most = plan.iter().map(Vec::len).max().unwrap();
-    let models: Vec<_> = (1..=most).map(|number| Model::new(&owner, number)).collect();
+    let models: Vec<_> = (1..=most).map(|number| model(owner, number)).collect();
     let mut tally: BTreeMap<(When, Fault), usize> = BTreeMap::new();
     let mut healed = 0;
-    for step in Step::ALL {
-        let faults = STEPS.iter().position(|sends| *sends == step).map(|place| &plan[place]);
+    for (step, faults) in way.iter().copied().zip(&plan) {
         for (number, model) in models.iter().enumerate() {
-            let Some(&(when, cut, fault)) = faults.and_then(|faults| faults.get(number)) else {
-                model.take(&world, &owner, step);
-                upload(&world, model, step);
+            let Some(&(when, cut, fault)) = faults.get(number) else {
+                model.take(world, owner, step);
+                owner.follow(world, model, step);
                 continue;
             };
-            let there = Arc::clone(&world);
+            let there = Arc::clone(world);
             let act = move || {
                 if let (Fault::Kill, Network::Beside(node)) = (fault, &there.network) {
                     node.kill_and_start();
@@ -115,10 +148,10 @@ fn cut_off_from_the_node_at_every_message_and_run_again() {
             };
             let trap = Some((cut, Box::new(act) as Act));
             node.relay.watch(look(model), trap, fault == Fault::Off);
-            let mut command = model.command(&world, &owner, step);
+            let mut command = model.command(world, owner, step);
             let output = command.args(["--timeout", TIMEOUT]).output().unwrap();
             let (_, sprung) = node.relay.rest();
-            model.check_files(&owner);
+            model.check_files(world, owner);
             let code = output.status.code();
             assert!(matches!(code, Some(0 | 1 | 3)), "{step:?} {cut:?} {fault:?}: {output:?}");
             if sprung {
@@ -130,10 +163,11 @@ fn cut_off_from_the_node_at_every_message_and_run_again() {
                 let known = matches!(code, Some(0 | 3));
                 assert!(known, "{step:?} {cut:?} {fault:?}: {output:?}");
             }
-            let output = model.command(&world, &owner, step).output().unwrap();
+            let output = model.command(world, owner, step).output().unwrap();
             assert!(output.status.success(), "{step:?} again after {cut:?} {fault:?}: {output:?}");
+            owner.follow(world, model, step);
         }
-        if matches!(step, Step::Commit | Step::UpdateCommit) {
+        if step.commits() {
             world.next_epoch();
         }
     }
@@ -148,27 +182,13 @@ fn cut_off_from_the_node_at_every_message_and_run_again() {
         assert!(tally.keys().any(|(_, what)| *what == fault), "{fault:?} did not happen");
     }
     let mut models = models;
-    models.iter().for_each(|model| model.check_active(&world));
+    models.iter().for_each(|model| model.check_active(world));
     let active = models.len();
     models.push(scout);
-    owner.settle(&world, &models);
+    owner.settle(world, &models);
     println!(
         "{} faults of the node and the way to it, {healed} of them unnoticed; {active} models \
          are active, and each stake was paid once",
         tally.values().sum::<usize>()
     );
-}
-
-fn upload(world: &World, model: &Model, step: Step) {
-    if matches!(step, Step::Prepare | Step::PrepareUpdate) {
-        model.upload(world);
-    }
-}
-
-/// What the owner does himself after a step, and time.
-fn after(world: &World, model: &Model, step: Step) {
-    upload(world, model, step);
-    if matches!(step, Step::Commit | Step::UpdateCommit) {
-        world.next_epoch();
-    }
 }

@@ -15,10 +15,13 @@
 
 mod cut;
 mod matrix;
+mod model;
 mod node;
 mod owner;
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 #[path = "../whole/process.rs"]
 mod process;
 mod relay;
+mod step;
 mod tracer;
+mod world;

@@ -41,6 +41,8 @@ pub(crate) struct Effect {
     pub(crate) divisible: bool,
     /// Whether it goes to a socket.
     pub(crate) is_sent: bool,
+    /// The port to which the socket is connected.
+    pub(crate) port: Option<u16>,
     /// What `look` saw when it came, in a run to the end.
     pub(crate) seen: bool,
 }
@@ -59,11 +61,15 @@ pub(crate) struct Ended {
 
 /// Runs `command` to its end, or kills it at the place `at`. Before that, or before
 /// every effect of a run to the end, `look` may see to the world, while the process
-/// stands still.
+/// stands still: it gets the effect.
 ///
 /// All calls come from one thread, which is the tracer.
 #[expect(clippy::zombie_processes, reason = "the loop waits for it, as its tracer")]
-pub(crate) fn run(command: &Command, at: Option<At>, mut look: impl FnMut() -> bool) -> Ended {
+pub(crate) fn run(
+    command: &Command,
+    at: Option<At>,
+    mut look: impl FnMut(&Effect) -> bool,
+) -> Ended {
     let mut child = started(command);
     let mut gate = child.stdin.take().unwrap();
     let said = [drain(child.stdout.take().unwrap()), drain(child.stderr.take().unwrap())];
@@ -77,7 +83,7 @@ pub(crate) fn run(command: &Command, at: Option<At>, mut look: impl FnMut() -> b
     gate.write_all(b"\n").unwrap();
     drop(gate);
 
-    let mut tracee = Tracee { at, begun: false, inside: HashMap::new(), effects: Vec::new() };
+    let mut tracee = Tracee { at, ..Tracee::default() };
     let code = loop {
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
         match waitpid(None, Some(flags)).unwrap() {
@@ -91,10 +97,10 @@ pub(crate) fn run(command: &Command, at: Option<At>, mut look: impl FnMut() -> b
                 let before = tracee.effects.len();
                 let is_here = tracee.step(pid);
                 if at.is_none() && tracee.effects.len() > before {
-                    tracee.effects[before].seen = look();
+                    tracee.effects[before].seen = look(&tracee.effects[before]);
                 }
-                if is_here {
-                    look();
+                if let (true, Some(effect)) = (is_here, tracee.at_effect()) {
+                    look(effect);
                     kill(main, Signal::SIGKILL).unwrap();
                 }
                 resume(pid, None);
@@ -134,12 +140,15 @@ fn resume(pid: Pid, signal: Option<Signal>) {
     let _ = ptrace::syscall(pid, signal);
 }
 
+#[derive(Default)]
 struct Tracee {
     at: Option<At>,
     /// Whether the shell has become the program.
     begun: bool,
     /// Threads inside a system call that is an effect, with its number.
     inside: HashMap<Pid, usize>,
+    /// Descriptors of sockets, with the ports to which they are connected.
+    ports: HashMap<u64, u16>,
     effects: Vec<Effect>,
 }
 
@@ -160,9 +169,24 @@ impl Tracee {
         }
     }
 
+    /// The effect at the place.
+    fn at_effect(&self) -> Option<&Effect> {
+        self.effects.get(self.at?.number())
+    }
+
     fn enter(&mut self, pid: Pid) -> bool {
         let Ok(mut registers) = ptrace::getregs(pid) else { return false };
-        let Some(effect) = effect(pid, &registers) else { return false };
+        let Some(mut effect) = effect(pid, &registers) else { return false };
+        if effect.call == "connect"
+            && let Ok(address) = ptrace::read(pid, registers.rsi as ptrace::AddressType)
+        {
+            // The family comes first, then the port, in the order of the network.
+            let [_, _, high, low, ..] = address.to_ne_bytes();
+            self.ports.insert(registers.rdi, u16::from_be_bytes([high, low]));
+        }
+        if effect.is_sent {
+            effect.port = self.ports.get(&registers.rdi).copied();
+        }
         let number = self.effects.len();
         let divisible = effect.divisible;
         self.effects.push(effect);
@@ -204,7 +228,9 @@ fn halve(pid: Pid, registers: &mut user_regs_struct) {
 /// What a system call changes outside of the process, if anything.
 fn effect(pid: Pid, registers: &user_regs_struct) -> Option<Effect> {
     let call = i64::try_from(registers.orig_rax).ok()?;
-    let of = |call, divisible, is_sent| Some(Effect { call, divisible, is_sent, seen: false });
+    let of = |call, divisible, is_sent| {
+        Some(Effect { call, divisible, is_sent, port: None, seen: false })
+    };
     let whole = |call| of(call, false, false);
     let written = |call, bytes: u64| {
         let target = target(pid, registers.rdi)?;
