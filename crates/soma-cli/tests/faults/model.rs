@@ -144,15 +144,23 @@ impl Model {
     }
 
     /// The state on file, and which file that is. A file that is there can be read: it
-    /// never is half written.
+    /// never is half written. Of the owner's other models only that is looked at.
     fn on_file(&self) -> Option<(PathBuf, State)> {
-        let states = self.states.read().unwrap().into_iter().map(|(path, state)| {
-            let state = state.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            (path, state)
-        });
-        let mut own: Vec<_> = states
-            .filter(|(_, state)| state.registration.weights_file.starts_with(&self.folder))
-            .collect();
+        let folder = self.folder.to_str().unwrap();
+        let mut own = Vec::new();
+        for entry in fs::read_dir(self.states.path()).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if name.starts_with('.') || !name.ends_with(".json") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.ends_with("\n}\n"), "{name} is not whole");
+            if text.contains(&format!("\"{folder}/")) {
+                let state = serde_json::from_str(&text);
+                own.push((path, state.unwrap_or_else(|error| panic!("{text}: {error}"))));
+            }
+        }
         assert!(own.len() <= 1, "one model, one state");
         own.pop()
     }
