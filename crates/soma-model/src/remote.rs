@@ -50,6 +50,8 @@ pub(crate) struct Look {
     pub(crate) patience: Option<(Duration, NonZeroU64)>,
     /// Hashes the parts of several files side by side.
     pub(crate) hashing: Option<Hashing>,
+    /// The weights are committed to: what may be in order must not stop their reveal.
+    pub(crate) committed: bool,
 }
 
 impl Look {
@@ -79,6 +81,18 @@ pub async fn check(
     depth: Depth,
 ) -> Report {
     Look::default().check(storage, url, weights, key, depth).await
+}
+
+/// [`check`], of weights that are committed to.
+pub(crate) async fn check_committed(
+    storage: &Storage,
+    url: &Url,
+    weights: &Measured,
+    key: &DecryptionKey,
+    depth: Depth,
+) -> Report {
+    let look = Look { committed: true, ..Look::default() };
+    look.check(storage, url, weights, Some(key), depth).await
 }
 
 impl Look {
@@ -120,11 +134,23 @@ impl Look {
                 let expected = weights.size;
                 report.push(of_host(&Error::WrongLength { url: shown.clone(), expected, found }));
             }
-            // Then nothing but the whole file would show that its end is the right one.
-            None => report.push(
-                Finding::error(Check::Host, format!("{shown} does not tell how long it is"))
-                    .with_remedy("choose a host that answers with a Content-Length"),
-            ),
+            // The whole file will show it, and that nothing follows.
+            None if depth == Depth::Everything => {
+                let next = storage.fetch_range(url, weights.size..weights.size.saturating_add(1));
+                if self.wait(url, 1, next).await.is_ok() {
+                    let text = format!("{shown} serves more than {} bytes", weights.size);
+                    report.push(Finding::error(Check::Host, text));
+                }
+            }
+            None => {
+                let text = format!("{shown} does not tell how long it is");
+                let finding = match self.committed {
+                    true => Finding::warning(Check::Host, text),
+                    false => Finding::error(Check::Host, text),
+                };
+                report
+                    .push(finding.with_remedy("choose a host that answers with a Content-Length"));
+            }
         }
         if let Some(reason) = probe.range_problem {
             report.push(of_host(&Error::NoRanges { url: shown, reason }));
@@ -335,7 +361,7 @@ mod tests {
     fn look(key: Option<&DecryptionKey>, depth: Depth) -> (Vec<String>, Vec<String>) {
         let (url, asked) = dripping_host();
         let storage = Storage::new(AddressPolicy::Any).unwrap();
-        let look = Look { patience: Some((Duration::from_secs(4), RATE)), hashing: None };
+        let look = Look { patience: Some((Duration::from_secs(4), RATE)), ..Look::default() };
         let weights = Measured { commitment: Commitment::ZERO, size: SIZE };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let report = runtime.block_on(async {

@@ -61,7 +61,7 @@ impl AuditOptions {
     pub const LEAST_RATE: NonZeroU64 = NonZeroU64::new(64 << 10).expect("it is not zero");
 
     fn look(&self) -> Look {
-        Look { patience: Some((self.grace, self.least_rate)), hashing: None }
+        Look { patience: Some((self.grace, self.least_rate)), ..Look::default() }
     }
 }
 

@@ -186,7 +186,7 @@ impl RevealPlan {
         let mut report = self.check(&network, standing.as_ref(), sender, host.scope);
         let url = self.url.normal().as_url();
         report.extend(
-            remote::check(host.storage, url, &self.weights, Some(&self.key), host.depth).await,
+            remote::check_committed(host.storage, url, &self.weights, &self.key, host.depth).await,
         );
         Prepared::build(client, sender, self.kind(), gas, network, report).await
     }
