@@ -124,9 +124,8 @@ impl Publication {
         let mut file = StateFile::open(&path)?;
         close_update(client, &mut file).await?;
         let update = file.state.update.as_ref().filter(|_| begun == Begun::Continue);
-        if let Some(round) = update
-            && self.is_published(round, &weights_file)?
-        {
+        // Weights that may be others are others here: no stake is paid for an update.
+        if update.is_some_and(|it| matches!(self.is_published(it, &weights_file), Ok(true))) {
             return Ok(file);
         }
         if update.is_some_and(|round| self.is_of(round, &weights_file)) {
@@ -400,6 +399,7 @@ impl Publication {
         Ok(Round {
             weights_file,
             plain_modified: None,
+            sealed_modified: None,
             // There is none: it exists at the store only.
             sealed_file: PathBuf::new(),
             weights_url,
