@@ -123,17 +123,11 @@ impl Error {
         }
     }
 
-    /// Whether the same call fails until somebody changes something: the URL, the
-    /// credentials, the transaction. Everything else may pass: a coin is unlocked,
-    /// a node catches up.
+    /// Whether the same call fails until somebody changes something here: the URL, the
+    /// transaction. Everything else may pass: a coin is unlocked, a node catches up, a
+    /// proxy in front of it is put right.
     pub const fn is_permanent(&self) -> bool {
-        match self {
-            Self::Url { .. } | Self::Unsendable { .. } => true,
-            Self::Status { code, .. } => {
-                matches!(code, Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented)
-            }
-            _ => false,
-        }
+        matches!(self, Self::Url { .. } | Self::Unsendable { .. })
     }
 
     /// The gRPC status, if the node gave one.

@@ -21,8 +21,8 @@ pub use self::over::close_update;
 use self::settle::Half;
 use crate::state::{Round, Sent, State, StateFile, Terms};
 use crate::{
-    Check, Error, Finding, Gas, Host, Prepared, Report, Result, RevealOf, RevealWindow, Stage,
-    Till, wait_until_open,
+    Check, Error, Finding, Gas, Host, Network, Prepared, Report, Result, RevealOf, RevealWindow,
+    Stage, Till, wait_until_open,
 };
 
 /// What all steps need.
@@ -232,13 +232,18 @@ impl Session<'_> {
         tell: &mut impl FnMut(Event<'_>),
     ) -> Result<Done> {
         self.check_chain(file).await?;
+        // What fails while the window is open is tried again, and a node that goes away
+        // is not waited for for ever: so the window has to be known first.
+        let on_file = round(file, of)?.commit.as_ref().and_then(|sent| sent.epoch);
+        if let (None, Some(epoch)) = (&window, on_file) {
+            *window = Some(RevealWindow::new(epoch, &Network::ask(self.client).await?.clock));
+        }
         if let Some(done) = self.revealed(file, of, Disclosure::InWindow).await? {
             return Ok(done);
         }
         let Some(committed) = self.settled_commit(file, of).await? else {
             return Err(stage(file, of, "cannot reveal"));
         };
-        // Known from here on: a node that goes away is not waited for for ever.
         *window = committed.window;
         let standing = wait_until_open(self.client, &file.state.model_id, tell).await?;
         *window = standing.reveal_window().or(*window);

@@ -181,7 +181,10 @@ fn unshown(view: &View, window: &RevealWindow) -> Decision {
     match view.agreement {
         // No reveal can have been executed before its window.
         Agreement::Early(node) => before(view, window, node),
-        _ => trying(view, Step::Settle, Waiting::Outcome),
+        _ => {
+            let settle = trying(view, Step::Settle, Waiting::Outcome);
+            Decision { alarm: alarm(view, window), ..settle }
+        }
     }
 }
 
