@@ -208,6 +208,7 @@ impl Preparation {
         }
         Ok(Round {
             plain_modified: modified(&metadata),
+            sealed_modified: None,
             weights_file,
             sealed_file,
             weights_url: url.normal().clone(),
@@ -284,6 +285,7 @@ impl Preparation {
             if let Some(round) = state.round_mut(of) {
                 round.sealed = Some(done.sealed);
                 round.plain_modified = done.plain_modified;
+                round.sealed_modified = written(&round.sealed_file);
                 if self.embedding.is_some() {
                     round.embedding.clone_from(&self.embedding);
                 }
@@ -303,6 +305,7 @@ impl Preparation {
         file.update(|state| {
             if let Some(round) = state.round_mut(of) {
                 round.sealed = Some(Measured { commitment, size: sealed.size });
+                round.sealed_modified = written(&round.sealed_file);
             }
         })?;
         self.write_companion(file)
@@ -314,6 +317,11 @@ impl Preparation {
             None => Ok(()),
         }
     }
+}
+
+/// [`modified`] of a file by name.
+fn written(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().as_ref().and_then(modified)
 }
 
 /// When a file was last written, nanoseconds since 1970.

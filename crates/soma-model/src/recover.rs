@@ -217,6 +217,7 @@ fn round(url: &TypedUrl, found: &Found<'_>) -> Round {
     Round {
         weights_file: PathBuf::new(),
         plain_modified: None,
+        sealed_modified: None,
         sealed_file: PathBuf::new(),
         weights_url: url.normal().clone(),
         decryption_key: found.key.clone(),

@@ -123,6 +123,7 @@ mod tests {
         Round {
             weights_file: "/w".into(),
             plain_modified: None,
+            sealed_modified: None,
             sealed_file: "/w.enc".into(),
             upload: None,
             weights_url: testing::url(),

@@ -600,7 +600,13 @@ async fn other_weights_in_the_same_place_are_no_alarm() {
     let event = looked().await;
     assert!(event.event == Kind::Sound && event.message.contains("no file is here"), "{event:?}");
 
-    // So for an update that is encrypted into the same file.
+    // So for another model that is encrypted into the same file.
+    fs::write(&sealed, vec![7; good.len()]).unwrap();
+    let event = looked().await;
+    assert!(event.event == Kind::Sound && event.message.contains("no file is here"), "{event:?}");
+    fs::remove_file(&sealed).unwrap();
+
+    // So for an update that is encrypted there.
     let mut file = StateFile::open(&path).unwrap();
     let update = Preparation { sealed_file: Some(sealed), ..owner.preparation("two") };
     update.run_update(&mut file, &Options::new()).unwrap();

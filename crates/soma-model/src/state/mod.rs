@@ -62,6 +62,9 @@ pub struct Round {
     pub plain_modified: Option<u64>,
     /// The encrypted weights; empty if they are at the store only.
     pub sealed_file: PathBuf,
+    /// When those were written, nanoseconds since 1970, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_modified: Option<u64>,
     /// Where the encrypted weights are served, in normal form.
     pub weights_url: WeightsUrl,
     /// The AES-256 key.

@@ -22,8 +22,8 @@ const SAMPLE: u64 = 64 << 10;
 #[derive(Clone, Debug)]
 pub(super) struct Served {
     manifest: ModelWeightsManifest,
-    /// The encrypted file on this machine, if the state file knows it.
-    sealed: Option<PathBuf>,
+    /// The encrypted file on this machine, and when it was written.
+    sealed: Option<(PathBuf, u64)>,
     /// The plain file, and when it was last written before it was encrypted.
     plain: Option<(PathBuf, u64)>,
 }
@@ -38,14 +38,10 @@ impl Served {
             state.update.iter().chain([&state.registration]).find(|round| {
                 round.sealed.is_some_and(|sealed| checksum == sealed.commitment.into())
             });
-        // Later weights may have been encrypted into the same file.
-        let later = |path: &PathBuf| {
-            let update = state.update.as_ref().filter(|update| Some(*update) != round);
-            update.is_some_and(|update| update.sealed_file == *path)
-        };
         Some(Self {
             manifest,
-            sealed: round.map(|round| round.sealed_file.clone()).filter(|path| !later(path)),
+            sealed: round
+                .and_then(|round| Some((round.sealed_file.clone(), round.sealed_modified?))),
             plain: round
                 .and_then(|round| Some((round.weights_file.clone(), round.plain_modified()?))),
         })
@@ -61,7 +57,7 @@ impl Served {
         let size = manifest.size();
         let weights = Measured { commitment: manifest.checksum().into(), size };
         let key = &self.manifest.decryption_key;
-        let mut report = remote::check(storage, url, &weights, Some(key), Depth::Header).await;
+        let mut report = remote::check_committed(storage, url, &weights, key, Depth::Header).await;
         if !report.is_ok() {
             return report;
         }
@@ -95,17 +91,17 @@ impl Served {
     }
 
     /// The ciphertext in a range, from the encrypted file, else from the plain
-    /// one; nothing if neither is there any more, as it was. Other weights in the
-    /// place of the plain ones say nothing of what is served.
+    /// one; nothing if neither is there any more, as it was. Other weights in their
+    /// place say nothing of what is served.
     fn expected(&self, range: &Range<u64>) -> Option<(&Path, Vec<u8>)> {
         let size = self.manifest.manifest.size();
-        if let Some(path) = &self.sealed
-            && let Ok(bytes) = read(path, size, None, range)
+        if let Some((path, written)) = &self.sealed
+            && let Ok(bytes) = read(path, size, *written, range)
         {
             return Some((path, bytes));
         }
         let (path, written) = self.plain.as_ref()?;
-        let mut bytes = read(path, size, Some(*written), range).ok()?;
+        let mut bytes = read(path, size, *written, range).ok()?;
         cipher(&self.manifest.decryption_key).apply(range.start, &mut bytes).ok()?;
         Some((path, bytes))
     }
@@ -123,15 +119,14 @@ fn place(size: u64, chance: f64) -> Range<u64> {
 }
 
 /// A part of a file of this size that was last written at this time.
-fn read(path: &Path, size: u64, written: Option<u64>, range: &Range<u64>) -> io::Result<Vec<u8>> {
+fn read(path: &Path, size: u64, written: u64, range: &Range<u64>) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(range.start))?;
     let mut bytes = Vec::new();
     (&file).take(range.end - range.start).read_to_end(&mut bytes)?;
     // Asked afterwards: it may be written over just now.
     let metadata = file.metadata()?;
-    let same_time = written.is_none_or(|written| modified(&metadata) == Some(written));
-    match metadata.len() == size && same_time {
+    match metadata.len() == size && modified(&metadata) == Some(written) {
         true => Ok(bytes),
         false => Err(io::ErrorKind::InvalidData.into()),
     }

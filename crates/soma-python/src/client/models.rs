@@ -92,6 +92,7 @@ impl SomaClient {
                     let round = Round {
                         weights_file: PathBuf::new(),
                         plain_modified: None,
+                        sealed_modified: None,
                         sealed_file,
                         weights_url: weights_url.0.normal().clone(),
                         decryption_key,
