@@ -60,7 +60,6 @@ impl Unfinished {
         };
         // SAFETY: the object is one of bytes.
         let start = unsafe { ffi::PyBytes_AsString(object.as_ptr()) }.cast::<u8>();
-        large_pages(start, len);
         Ok(Self { object: object.unbind(), start: Start(start), len, written: 0 })
     }
 
@@ -194,24 +193,3 @@ unsafe extern "C" fn reduce(this: *mut ffi::PyObject, _: *mut ffi::PyObject) -> 
         }
     })
 }
-
-/// Asks for large pages: the first use of a gibibyte in pages of 4 KiB costs as much as
-/// half of its hash.
-#[cfg(target_os = "linux")]
-fn large_pages(start: *mut u8, len: usize) {
-    const PAGE: usize = 4096;
-    const WORTH_IT: usize = 4 << 20;
-    let skipped = start.align_offset(PAGE);
-    if len < WORTH_IT || skipped > len {
-        return;
-    }
-    let whole = (len - skipped) / PAGE * PAGE;
-    // SAFETY: whole pages within memory of ours; advice changes no contents. It is advice
-    // only, so what comes of it does not matter.
-    let _ = unsafe {
-        rustix::mm::madvise(start.add(skipped).cast(), whole, rustix::mm::Advice::LinuxHugepage)
-    };
-}
-
-#[cfg(not(target_os = "linux"))]
-fn large_pages(_: *mut u8, _: usize) {}
