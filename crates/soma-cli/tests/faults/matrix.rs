@@ -111,7 +111,7 @@ fn interrupt(world: &World, owner: &Owner, model: &Model, step: Step, at: At, ta
         let deadline = Instant::now() + PATIENCE;
         let waits = matches!(at, At::After(_)) && (model.is_under_way() || model.may_divide());
         while waits && !is_lost() && Instant::now() < deadline {
-            thread::yield_now();
+            thread::sleep(Duration::from_millis(5));
         }
         waits
     };
@@ -231,25 +231,30 @@ fn published_and_killed_at_every_side_effect_and_run_again() {
         ]
     });
     let world = World::new();
-    let owners = [2, 3].map(|number| Owner::with_large_coins(&world, number));
-    let lane = |(owner, way)| {
-        let first = Model::published(owner, 0);
-        let plan = scout(&world, owner, &first, way);
+    let owners = [0, 1, 2, 3].map(|number| Owner::with_large_coins(&world, number));
+    let (mut lanes, mut firsts) = (Vec::new(), Vec::new());
+    for (pair, way) in owners.chunks(2).zip(&ways) {
+        let first = Model::published(&pair[0], 0);
+        let plan = scout(&world, &pair[0], &first, way);
+        firsts.extend([Some(first), None]);
         let most = plan.iter().map(Vec::len).max().unwrap();
-        let models = (1..=most).map(|n| (n, Model::published(owner, n))).collect();
-        (first, Lane { owner, way, plan, models })
-    };
-    let (firsts, lanes): (Vec<_>, Vec<_>) =
-        owners.iter().zip(ways.iter().map(<[_; 4]>::as_slice)).map(lane).unzip();
+        lanes.extend(pair.iter().enumerate().map(|(turn, owner)| {
+            let numbers = (1..=most).skip(turn).step_by(2);
+            let models = numbers.map(|n| (n, Model::published(owner, n))).collect();
+            Lane { owner, way, plan: plan.clone(), models }
+        }));
+    }
     let tallies = walk(&world, &lanes);
 
     let (mut all, mut active, mut objects) = (0, 0, 0);
-    for ((lane, tallies), first) in lanes.into_iter().zip(&tallies).zip(firsts) {
-        let steps = lane.way.iter().zip(tallies).filter(|((step, _), _)| step.publishes());
-        all += steps.map(|(step, tally)| count(*step, &[tally])).sum::<usize>();
+    for (way, pair) in ways.iter().zip(tallies.chunks(2)) {
+        let steps = way.iter().enumerate().filter(|(_, (step, _))| step.publishes());
+        all += steps.map(|(n, step)| count(*step, &[&pair[0][n], &pair[1][n]])).sum::<usize>();
+    }
+    for (lane, first) in lanes.into_iter().zip(firsts) {
         let mut models: Vec<_> = lane.models.into_iter().map(|(_, model)| model).collect();
         active += models.len();
-        models.push(first);
+        models.extend(first);
         for model in &models {
             model.check_active(&world);
             objects += model.check_published(&world, lane.owner);
