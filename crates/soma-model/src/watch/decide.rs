@@ -178,14 +178,12 @@ fn trying(view: &View, step: Step, waiting: Waiting) -> Decision {
 /// A commit that is on file, while the node that was asked knows of nothing to
 /// reveal: that was done, or the node is behind.
 fn unshown(view: &View, window: &RevealWindow) -> Decision {
-    match view.agreement {
+    let decision = match view.agreement {
         // No reveal can have been executed before its window.
         Agreement::Early(node) => before(view, window, node),
-        _ => {
-            let settle = trying(view, Step::Settle, Waiting::Outcome);
-            Decision { alarm: alarm(view, window), ..settle }
-        }
-    }
+        _ => trying(view, Step::Settle, Waiting::Outcome),
+    };
+    Decision { alarm: alarm(view, window), ..decision }
 }
 
 /// A reveal that is due in a window.

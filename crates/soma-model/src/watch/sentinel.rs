@@ -11,6 +11,7 @@ use soma_proto::{DecryptionKey, ModelWeightsManifest};
 use soma_storage::Storage;
 
 use crate::prepare::modified;
+use crate::state::Round;
 use crate::{Check, Depth, Finding, Measured, Report, Standing, State, remote};
 
 /// Parts that are fetched and compared in one look.
@@ -22,8 +23,8 @@ const SAMPLE: u64 = 64 << 10;
 #[derive(Clone, Debug)]
 pub(super) struct Served {
     manifest: ModelWeightsManifest,
-    /// The encrypted file on this machine, and when it was written.
-    sealed: Option<(PathBuf, u64)>,
+    /// The encrypted file on this machine, and when it was written, if that is known.
+    sealed: Option<(PathBuf, Option<u64>)>,
     /// The plain file, and when it was last written before it was encrypted.
     plain: Option<(PathBuf, u64)>,
 }
@@ -38,10 +39,17 @@ impl Served {
             state.update.iter().chain([&state.registration]).find(|round| {
                 round.sealed.is_some_and(|sealed| checksum == sealed.commitment.into())
             });
+        // If nobody knows when, later weights may have been encrypted into the same file.
+        let later = |round: &Round| {
+            let update = state.update.as_ref().filter(|update| *update != round);
+            round.sealed_modified.is_none()
+                && update.is_some_and(|update| update.sealed_file == round.sealed_file)
+        };
         Some(Self {
             manifest,
             sealed: round
-                .and_then(|round| Some((round.sealed_file.clone(), round.sealed_modified?))),
+                .filter(|round| !later(round))
+                .map(|round| (round.sealed_file.clone(), round.sealed_modified)),
             plain: round
                 .and_then(|round| Some((round.weights_file.clone(), round.plain_modified()?))),
         })
@@ -101,7 +109,7 @@ impl Served {
             return Some((path, bytes));
         }
         let (path, written) = self.plain.as_ref()?;
-        let mut bytes = read(path, size, *written, range).ok()?;
+        let mut bytes = read(path, size, Some(*written), range).ok()?;
         cipher(&self.manifest.decryption_key).apply(range.start, &mut bytes).ok()?;
         Some((path, bytes))
     }
@@ -119,14 +127,15 @@ fn place(size: u64, chance: f64) -> Range<u64> {
 }
 
 /// A part of a file of this size that was last written at this time.
-fn read(path: &Path, size: u64, written: u64, range: &Range<u64>) -> io::Result<Vec<u8>> {
+fn read(path: &Path, size: u64, written: Option<u64>, range: &Range<u64>) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(range.start))?;
     let mut bytes = Vec::new();
     (&file).take(range.end - range.start).read_to_end(&mut bytes)?;
     // Asked afterwards: it may be written over just now.
     let metadata = file.metadata()?;
-    match metadata.len() == size && modified(&metadata) == Some(written) {
+    let same_time = written.is_none_or(|written| modified(&metadata) == Some(written));
+    match metadata.len() == size && same_time {
         true => Ok(bytes),
         false => Err(io::ErrorKind::InvalidData.into()),
     }
