@@ -134,14 +134,8 @@ impl Look {
                 let expected = weights.size;
                 report.push(of_host(&Error::WrongLength { url: shown.clone(), expected, found }));
             }
-            // The whole file will show it, and that nothing follows.
-            None if depth == Depth::Everything => {
-                let next = storage.fetch_range(url, weights.size..weights.size.saturating_add(1));
-                if self.wait(url, 1, next).await.is_ok() {
-                    let text = format!("{shown} serves more than {} bytes", weights.size);
-                    report.push(Finding::error(Check::Host, text));
-                }
-            }
+            // The whole file will show it, if nothing follows.
+            None if depth == Depth::Everything && self.ends(storage, url, weights.size).await => {}
             None => {
                 let text = format!("{shown} does not tell how long it is");
                 let finding = match self.committed {
@@ -194,6 +188,12 @@ impl Look {
             }
         }
         report
+    }
+
+    /// Whether the host says that there is nothing behind so many bytes.
+    async fn ends(&self, storage: &Storage, url: &Url, size: u64) -> bool {
+        let next = storage.fetch_range(url, size..size.saturating_add(1));
+        matches!(self.wait(url, 1, next).await, Err(Error::Status { status: 416, .. }))
     }
 
     async fn hash(&self, storage: &Storage, url: &Url, size: u64) -> Result<Commitment, Error> {
