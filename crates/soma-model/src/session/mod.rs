@@ -55,6 +55,9 @@ pub enum Disclosure {
     InWindow,
 }
 
+/// Tries of a reveal while a node answers, and yet tells nothing of the window: two minutes.
+const BLIND_TRIES: u32 = 8;
+
 /// A step that is done.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -148,6 +151,7 @@ impl Session<'_> {
         let mut pauses = Pauses::new();
         let mut window: Option<RevealWindow> = None;
         let id = file.state.model_id;
+        let mut blind = 0;
         loop {
             let result = self.wait_and_reveal(file, of, &mut window, &mut tell).await;
             let error = match result {
@@ -156,7 +160,12 @@ impl Session<'_> {
             };
             let is_over = match &window {
                 Some(window) => is_over(self.client, &id, window).await,
-                None => !is_of_connection(&error),
+                // What is committed to may be in its window already.
+                None if is_of_connection(&error) => false,
+                None => {
+                    blind += 1;
+                    round(file, of)?.commit.is_none() || blind > BLIND_TRIES
+                }
             };
             if is_over {
                 return Err(error);
