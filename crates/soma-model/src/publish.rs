@@ -58,7 +58,7 @@ pub struct Publication {
 #[expect(clippy::exhaustive_enums, reason = "there is no third way")]
 pub enum Begun {
     /// The newest of the same weights to the same destination goes on; one that is over
-    /// stays as it is, and nothing is paid twice.
+    /// stays as it is, and no stake is paid twice.
     #[default]
     Continue,
     /// It is left alone; a new model or new weights begin.

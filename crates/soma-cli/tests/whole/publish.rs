@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -298,7 +298,8 @@ fn clean_leaves_alone_what_may_be_needed() {
     assert!(!hidden(&young).exists() && hidden("other").exists());
 }
 
-/// What was published counts on its own chain, and as long as it is active.
+/// What was published counts as long as it is what the file holds, on its own chain, and
+/// while it is active.
 #[test]
 fn a_model_that_is_gone_or_elsewhere() {
     let files = tempfile::tempdir().unwrap();
@@ -313,8 +314,28 @@ fn a_model_that_is_gone_or_elsewhere() {
     user.json(&["localnet", "advance-epoch"]);
     let first = user.json(&[&words[..], &["--wait"]].concat());
     let model = first["model_id"].as_str().unwrap();
+
+    // Trained on in the same place, in the same length: an update after the update.
+    let update = ["model", "publish", "new.safetensors", "--to", &to, "--update", model];
+    let update = [&update[..], &["--public-url", &place, "--embedding-file", "e.json"]].concat();
+    fs::write(user.path("new.safetensors"), safetensors(8)).unwrap();
+    user.json(&update);
+    user.json(&["localnet", "advance-epoch"]);
+    let second = user.json(&[&update[..], &["--wait"]].concat());
+    let mut bytes = safetensors(8);
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(user.path("new.safetensors"), bytes).unwrap();
+    let later = SystemTime::now() + Duration::from_secs(1);
+    let weights = File::options().write(true).open(user.path("new.safetensors")).unwrap();
+    weights.set_modified(later).unwrap();
+    let third = user.json(&update);
+    assert_ne!(third["weights_commitment"], second["weights_commitment"]);
+    assert_eq!(user.json(&update)["commit_digest"], third["commit_digest"]);
+    user.json(&["localnet", "advance-epoch"]);
+    assert_eq!(user.json(&[&update[..], &["--wait"]].concat())["revealed_epoch"], 3);
+
     user.json(&["model", "deactivate", model]);
-    let refused = user.refused(&words, 1, "Gone");
+    let refused = user.refused(&update, 1, "Gone");
     assert!(refused.contains(model) && refused.contains("--new"), "{refused}");
 
     let other = Network::temporary(files.path());
