@@ -160,13 +160,7 @@ fn own_conformance() -> Outcome {
 /// Answers must stay small on a network with many models.
 fn large_registry() -> Outcome {
     programs()?;
-    show(
-        Command::new(program("registry"))
-            .arg("--soma")
-            .arg(program("soma"))
-            .args(["--models", "500"])
-            .current_dir(root()),
-    )
+    on_soma(program, "registry", &["--models", "500"])
 }
 
 /// `soma model watch` on a network that dies again and again.
@@ -174,13 +168,7 @@ fn large_registry() -> Outcome {
 /// Epochs of 10 s, so that a busy machine does not miss what the watch would not.
 fn watch() -> Outcome {
     programs()?;
-    show(
-        Command::new(program("watch"))
-            .arg("--soma")
-            .arg(program("soma"))
-            .args(["--epochs", "10", "--epoch-ms", "10000", "--models", "6"])
-            .current_dir(root()),
-    )
+    on_soma(program, "watch", &["--epochs", "10", "--epoch-ms", "10000", "--models", "6"])
 }
 
 /// The same in the release profile, as long as the options say; 50 epochs of 2 s and 20
@@ -205,15 +193,15 @@ pub(crate) fn bench_publish(options: &[&str]) -> Outcome {
 }
 
 /// Runs a measuring program of the `tests` crate on the released `soma`.
-fn bench(program: &str, options: &[&str]) -> Outcome {
+fn bench(name: &str, options: &[&str]) -> Outcome {
     released_programs()?;
-    show(
-        Command::new(released_program(program))
-            .arg("--soma")
-            .arg(released_program("soma"))
-            .args(options)
-            .current_dir(root()),
-    )
+    on_soma(released_program, name, options)
+}
+
+/// Runs a program of the `tests` crate on the `soma` of the same profile.
+fn on_soma(program: fn(&str) -> PathBuf, name: &str, options: &[&str]) -> Outcome {
+    let mut command = Command::new(program(name));
+    show(command.arg("--soma").arg(program("soma")).args(options).current_dir(root()))
 }
 
 fn print_report(report: &[(&str, bool, Duration)]) {
