@@ -37,20 +37,32 @@ fn serve(body: Vec<u8>) -> Url {
 
 /// The same; each range that is asked for is told to `ask` before it is answered.
 fn serve_told(body: Vec<u8>, ask: impl Fn(&Range<usize>) + Send + Sync + 'static) -> Url {
+    host(Host { body, ask, tells_length: true })
+}
+
+struct Host<A> {
+    body: Vec<u8>,
+    ask: A,
+    /// Whether it says how long an answer is, and the body.
+    tells_length: bool,
+}
+
+fn host(host: Host<impl Fn(&Range<usize>) + Send + Sync + 'static>) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/w", listener.local_addr().unwrap());
-    let host = Arc::new((body, ask));
+    let host = Arc::new(host);
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let host = Arc::clone(&host);
-            thread::spawn(move || while answer(&stream, &host.0, &host.1).is_some() {});
+            thread::spawn(move || while answer(&stream, &host).is_some() {});
         }
     });
     url.parse().unwrap()
 }
 
-/// One request; nothing when the client has hung up.
-fn answer(mut stream: &TcpStream, body: &[u8], ask: &dyn Fn(&Range<usize>)) -> Option<()> {
+/// One request; nothing when it was the last one.
+fn answer(mut stream: &TcpStream, host: &Host<impl Fn(&Range<usize>)>) -> Option<()> {
+    let Host { body, ask, tells_length } = host;
     let mut lines = BufReader::new(stream).lines();
     let request = lines.next()?.ok()?;
     let mut range = None;
@@ -69,20 +81,30 @@ fn answer(mut stream: &TcpStream, body: &[u8], ask: &dyn Fn(&Range<usize>)) -> O
     }
     let (status, range) = match (request.split(' ').nth(1)?, range) {
         ("/w", None) => ("200 OK", 0..body.len()),
+        ("/w", Some(range)) if range.end > body.len() => ("416 Range Not Satisfiable", 0..0),
         ("/w", Some(range)) => ("206 Partial Content", range),
         _ => ("404 Not Found", 0..0),
     };
     let length = range.len();
-    let content_range = format!("bytes {}-{}/{}", range.start, range.end.max(1) - 1, body.len());
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nContent-Range: {content_range}\r\n\r\n"
-    )
+    let bytes = format!("bytes {}-{}", range.start, range.end.max(1) - 1);
+    match tells_length {
+        true => {
+            let total = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nContent-Range: {bytes}/{total}\r\n\r\n"
+            )
+        }
+        false => write!(
+            stream,
+            "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Range: {bytes}/*\r\n\r\n"
+        ),
+    }
     .ok()?;
     if !request.starts_with("HEAD") {
         stream.write_all(&body[range]).ok()?;
     }
-    Some(())
+    tells_length.then_some(())
 }
 
 fn run(url: &Url, weights: &Measured, key: [u8; 32], depth: Depth) -> Report {
@@ -147,33 +169,7 @@ fn another_size_another_file_no_file() {
 fn a_length_that_is_not_told() {
     let body = sealed(safetensors(0));
     let weights = Measured { commitment: Commitment::of(&body), size: body.len() as u64 };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url: Url = format!("http://{}/w", listener.local_addr().unwrap()).parse().unwrap();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let body = body.clone();
-            thread::spawn(move || {
-                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                let lines = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
-                let lines: Vec<_> = lines.map(|line| line.to_ascii_lowercase()).collect();
-                let range = lines.iter().find_map(|line| line.strip_prefix("range: bytes="));
-                let (head, part) = match range {
-                    Some(range) => {
-                        let (first, last) = range.split_once('-').unwrap();
-                        let [first, last]: [usize; 2] = [first, last].map(|n| n.parse().unwrap());
-                        let head = format!("206 Partial Content\r\nContent-Range: bytes {range}/*");
-                        match body.get(first..=last) {
-                            Some(part) => (head, part),
-                            None => ("416 Range Not Satisfiable".to_owned(), &[][..]),
-                        }
-                    }
-                    None => ("200 OK".to_owned(), &[][..]),
-                };
-                let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n");
-                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(part));
-            });
-        }
-    });
+    let url = host(Host { body, ask: |_: &Range<usize>| {}, tells_length: false });
     let report = run(&url, &weights, KEY, Depth::Header);
     let (check, message) = only(&report);
     assert_eq!(check, Check::Host);
