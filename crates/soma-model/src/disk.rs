@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use soma_storage::free_space;
+use soma_wallet::file::folder_of;
 
 use crate::{Check, Finding};
 
@@ -13,8 +14,7 @@ const RESERVE: u64 = 16 << 20;
 /// Whether there is room for a file of `size` bytes at `path`; nothing to say
 /// where the system does not tell.
 pub(crate) fn check(path: &Path, size: u64) -> Option<Finding> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let free = free_space(folder)?;
     let needed = size.saturating_add(RESERVE);
     (free < needed).then(|| {

@@ -10,6 +10,8 @@ use std::path::Path;
 use soma_proto::{Address, Commitment};
 use soma_rpc::Client;
 
+use soma_wallet::file::folder_of;
+
 use crate::state::{Round, State, StateFile, StateFolder};
 use crate::{Check, Finding, Result};
 
@@ -47,8 +49,7 @@ fn on_file(
     if has_used(&file.state, round) {
         return Ok(Some(file.path().display().to_string()));
     }
-    let beside = file.path().parent().filter(|folder| !folder.as_os_str().is_empty());
-    let beside = StateFolder::new(beside.unwrap_or(Path::new(".")));
+    let beside = StateFolder::new(folder_of(file.path()));
     let elsewhere = folder.filter(|folder| place(folder.path()) != place(beside.path()));
     for folder in [Some(&beside), elsewhere].into_iter().flatten() {
         for (path, state) in folder.read()? {
