@@ -18,10 +18,13 @@ use crate::network::now_ms;
 use crate::prepare::{absolute, inspect, nanoseconds};
 use crate::state::{Round, State, StateFile, StateFolder, Terms, Upload};
 use crate::{
-    Check, CommitPlan, Error, Finding, Measured, ObjectName, Report, Result, RevealOf, Scope,
-    Session, Stage, Standing, TypedUrl, UpdatePlan, close_update, companion, embedding,
+    Check, CommitPlan, Done, Error, Event, Finding, Measured, ObjectName, Report, Result, RevealOf,
+    Scope, Session, Stage, Standing, TypedUrl, UpdatePlan, close_update, companion, embedding,
     weights_key,
 };
+
+/// What is surely another one of weights that are others.
+const SIZE: &str = "size";
 
 /// What is to be published, and where.
 ///
@@ -293,11 +296,11 @@ impl Publication {
         if round.stage() != Stage::Revealed || !self.is_here(round, weights_file) {
             return Ok(false);
         }
-        let input = InputFile::open(weights_file)?;
-        if round.upload.as_ref().is_some_and(|upload| upload.plain_size != input.len()) {
-            return Ok(false);
+        match self.input(round) {
+            Ok(_) => Ok(true),
+            Err(Error::WeightsChanged { what: SIZE, .. }) => Ok(false),
+            Err(error) => Err(error),
         }
-        self.input(round).map(|_| true)
     }
 
     fn is_here(&self, round: &Round, weights_file: &Path) -> bool {
@@ -433,7 +436,7 @@ impl Publication {
         let upload = round.upload.as_ref().ok_or(Error::NotPublished)?;
         let input = InputFile::open(&round.weights_file)?;
         let what = if input.len() != upload.plain_size {
-            "size"
+            SIZE
         } else if modified(&input) != upload.plain_modified {
             "modification time"
         } else {
@@ -449,6 +452,24 @@ impl Session<'_> {
             ModelStatus::Inactive => Err(Error::Gone { model }),
             _ => Ok(()),
         }
+    }
+
+    /// The reveal of what was published: waited for if the caller `waits`, and found in
+    /// any case where it stands already.
+    ///
+    /// # Errors
+    /// As [`Session::reveal_when_open`].
+    pub async fn reveal_published(
+        &self,
+        file: &mut StateFile,
+        of: RevealOf,
+        waits: bool,
+        tell: impl FnMut(Event<'_>),
+    ) -> Result<Option<Done>> {
+        if !waits && round(file, of)?.stage() != Stage::Revealed {
+            return Ok(None);
+        }
+        self.reveal_when_open(file, of, tell).await.map(Some)
     }
 
     /// Looks whether a commit could succeed, before anything large is sent:

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use soma_model::state::Terms;
 use soma_model::{
-    Begun, Depth, Done, Host, Publication, Report, RevealOf, Scope, Session, Stage, StateFile,
+    Begun, Depth, Done, Host, Publication, Report, RevealOf, Scope, Session, StateFile,
 };
 use soma_proto::{CheckpointDigest, KeyPair, ObjectId};
 use soma_rpc::Client;
@@ -189,11 +189,7 @@ impl Job {
             RevealOf::Registration => session.commit(&mut file, terms).await?,
             RevealOf::Update => session.commit_update(&mut file).await?,
         };
-        let is_over = file.state.round(of).is_some_and(|round| round.stage() == Stage::Revealed);
-        let revealed = match self.wait || is_over {
-            true => Some(session.reveal_when_open(&mut file, of, |_| {}).await?),
-            false => None,
-        };
+        let revealed = session.reveal_published(&mut file, of, self.wait, |_| {}).await?;
         published(&file, of, uploaded.as_ref(), &committed, revealed.as_ref())
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use soma_localnet::FILES_PORT;
 use soma_model::state::Terms;
 use soma_model::{
-    Begun, CommitTimes, Depth, Done, Publication, RevealOf, Scope, Stage, StateFile, embedding,
+    Begun, CommitTimes, Depth, Done, Publication, RevealOf, Scope, StateFile, embedding,
 };
 use soma_proto::{Amount, ObjectId, TransactionDigest};
 use soma_storage::{AddressPolicy, Destination, Storage, UploadOptions, Uploaded};
@@ -172,14 +172,8 @@ pub(super) async fn run(
         RevealOf::Registration => session.commit(&mut file, terms).await?,
         RevealOf::Update => session.commit_update(&mut file).await?,
     };
-    let is_over = file.state.round(of).is_some_and(|round| round.stage() == Stage::Revealed);
-    let revealed = match args.wait || is_over {
-        true => {
-            let told = prepared::teller(context);
-            Some(session.reveal_when_open(&mut file, of, told).await?)
-        }
-        false => None,
-    };
+    let told = prepared::teller(context);
+    let revealed = session.reveal_published(&mut file, of, args.wait, told).await?;
     let findings = committed.report.findings.iter();
     findings.for_each(|finding| prepared::tell(finding, context));
     context.out.print(&PublishReport::new(&file, of, uploaded, &committed, revealed.as_ref()))
