@@ -103,12 +103,12 @@ pub enum Error {
         /// Where it ends now, in bytes.
         found: u64,
     },
-    /// The file's size, time of change or identity moved while it was read.
+    /// The file's size or time of change moved while it was read.
     #[error("{name} was changed while it was read ({what})")]
     InputChanged {
         /// The input.
         name: String,
-        /// What changed: `size`, `modification time`, `identity`.
+        /// What changed: `size` or `modification time`.
         what: &'static str,
     },
 
