@@ -17,7 +17,8 @@ use crate::{ChunkSize, Error};
 /// An input of a pass.
 ///
 /// A regular file is read by position and watched for changes; whatever else a path
-/// leads to (a pipe, a device) is read as a stream.
+/// leads to (a pipe, a device, a file that is said to be empty and is not, as in `/proc`)
+/// is read as a stream.
 pub struct Input<'a>(Kind<'a>);
 
 enum Kind<'a> {
@@ -126,14 +127,18 @@ impl InputFile {
     /// Opens a regular file for reading.
     ///
     /// # Errors
-    /// [`Error::Open`] if it cannot be opened or is no regular file.
+    /// [`Error::Open`] if it cannot be opened, is no regular file, or is one whose size
+    /// the file system does not tell.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         match Self::open_any(path)? {
             Opened::Regular(file) => Ok(file),
             Opened::Other(_) => Err(Error::Open {
                 path: path.into(),
-                source: io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"),
+                source: io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "not a regular file of known size",
+                ),
             }),
         }
     }
@@ -212,9 +217,9 @@ impl InputFile {
 
     fn open_any(path: &Path) -> Result<Opened, Error> {
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-        let (metadata, file) =
-            opened.map_err(|source| Error::Open { path: path.into(), source })?;
-        if !metadata.is_file() {
+        let failed = |source| Error::Open { path: path.into(), source };
+        let (metadata, file) = opened.map_err(failed)?;
+        if !metadata.is_file() || metadata.len() == 0 && !ends_at_once(&file).map_err(failed)? {
             return Ok(Opened::Other(file));
         }
         Ok(Opened::Regular(Self {
@@ -346,6 +351,11 @@ impl Stream<'_> {
         self.offset += len as u64;
         Ok(Some(extent))
     }
+}
+
+/// Whether a file that is said to be empty is: some file systems tell no sizes.
+fn ends_at_once(file: &File) -> io::Result<bool> {
+    Ok(read_at(file, &mut [0], 0)? == 0)
 }
 
 fn name(path: &Path) -> String {

@@ -584,6 +584,20 @@ fn a_device_is_written_to_and_stays_a_device() {
     assert_eq!((empty.size, empty.digest), (0, hash(b"")));
 }
 
+/// The kernel says of such files that they are empty.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_whose_size_is_not_told_is_read_to_its_end() {
+    let path = "/proc/version";
+    assert_eq!(fs::metadata(path).unwrap().len(), 0);
+    let bytes = fs::read(path).unwrap();
+    let expected = Commitment { size: bytes.len() as u64, digest: hash(&bytes) };
+    assert_eq!(commitment(Input::file(path), &Options::new()).unwrap(), expected);
+    let pair = commitments([Input::file(path), Input::file(path)], &Options::new());
+    assert!(pair.into_iter().all(|found| found.unwrap() == expected));
+    assert!(matches!(InputFile::open(path), Err(Error::Open { .. })));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_new_output_has_ordinary_permissions() {
