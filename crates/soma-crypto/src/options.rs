@@ -20,7 +20,9 @@ pub enum Existing {
 #[non_exhaustive]
 pub enum Durability {
     /// In the system's cache, as `cp` leaves it: safe if the process dies, not if the
-    /// machine loses power. A ciphertext can be made again from file and key.
+    /// machine loses power. A ciphertext can be made again from file and key. File systems
+    /// that may refuse later what they take now, those across a network above all, are
+    /// asked to write the contents before the file gets its name.
     #[default]
     Cached,
     /// On the disk, name included: costs as long as the disk takes.

@@ -64,7 +64,7 @@ pub(crate) struct Sink<'a> {
 }
 
 enum Target<'a> {
-    Temporary { file: FileWriter, path: PathBuf, existing: Existing, durability: Durability },
+    Temporary { file: FileWriter, path: PathBuf, existing: Existing, synced: Synced },
     Writer(Box<dyn Write + Send + 'a>),
 }
 
@@ -91,8 +91,8 @@ impl Sink<'_> {
                 offset: self.written,
                 source,
             }),
-            Target::Temporary { file, path, existing, durability } => {
-                persist(file.into_inner(), &path, existing, durability)
+            Target::Temporary { file, path, existing, synced } => {
+                persist(file.into_inner(), &path, existing, &synced)
             }
         }
     }
@@ -119,25 +119,82 @@ impl Target<'_> {
         // As any program creates a file: the umask decides.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        match builder.tempfile_in(directory(&path)) {
-            Ok(file) => {
-                options.tell_temporary(file.path());
-                let file = FileWriter::new(file);
-                Ok(Self::Temporary { file, path, existing, durability: options.durability })
-            }
-            Err(source) => Err(Error::Create { path, source }),
-        }
+        let created = builder.tempfile_in(directory(&path)).and_then(|file| {
+            let synced = Synced::new(options.durability, &path, file.as_file())?;
+            Ok((file, synced))
+        });
+        let (file, synced) = match created {
+            Ok(created) => created,
+            Err(source) => return Err(Error::Create { path, source }),
+        };
+        options.tell_temporary(file.path());
+        Ok(Self::Temporary { file: FileWriter::new(file), path, existing, synced })
     }
+}
+
+/// What must be on the disk before a call returns.
+struct Synced {
+    contents: bool,
+    /// Opened beforehand, while a refusal costs nothing yet.
+    directory: Option<File>,
+}
+
+impl Synced {
+    fn new(durability: Durability, path: &Path, file: &File) -> io::Result<Self> {
+        let all = durability == Durability::Synced;
+        Ok(Self {
+            contents: all || refuses_late(file),
+            directory: if all { open_directory(directory(path))? } else { None },
+        })
+    }
+}
+
+#[cfg(unix)]
+fn open_directory(path: &Path) -> io::Result<Option<File>> {
+    File::open(path).map(Some)
+}
+
+/// Other systems keep names durable without being asked, or cannot be asked.
+#[cfg(not(unix))]
+fn open_directory(_: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+/// Whether writes to a file may be taken now and refused later, when it is closed or
+/// synced: that is how file systems across a network, or in a process of their own, tell
+/// of a full disk or an exhausted quota. Numbers from statfs(2).
+#[cfg(target_os = "linux")]
+fn refuses_late(file: &File) -> bool {
+    const NFS: u32 = 0x6969;
+    const SMB: [u32; 3] = [0x517b, 0xff53_4d42, 0xfe53_4d42];
+    const CEPH: u32 = 0x00c3_6400;
+    const LUSTRE: u32 = 0x0bd0_0bd0;
+    const AFS: [u32; 2] = [0x5346_414f, 0x6b41_4653];
+    const PLAN_9: u32 = 0x0102_1997;
+    const FUSE: u32 = 0x6573_5546;
+    rustix::fs::fstatfs(file).is_ok_and(|found| {
+        // The kernel's numbers have 32 bits; the field may have more, and a sign.
+        let kind = found.f_type as u32;
+        SMB.contains(&kind)
+            || AFS.contains(&kind)
+            || [NFS, CEPH, LUSTRE, PLAN_9, FUSE].contains(&kind)
+    })
+}
+
+/// Elsewhere it cannot be told in one way; [`Durability::Synced`] makes sure.
+#[cfg(not(target_os = "linux"))]
+fn refuses_late(_: &File) -> bool {
+    false
 }
 
 fn persist(
     file: NamedTempFile,
     path: &Path,
     existing: Existing,
-    durability: Durability,
+    synced: &Synced,
 ) -> Result<(), Error> {
     let failed = |source| Error::Persist { path: path.into(), source };
-    if durability == Durability::Synced {
+    if synced.contents {
         file.as_file().sync_all().map_err(failed)?;
     }
     match existing {
@@ -150,10 +207,7 @@ fn persist(
             }
         })?,
     };
-    if durability == Durability::Synced {
-        sync_directory(directory(path)).map_err(failed)?;
-    }
-    Ok(())
+    synced.directory.as_ref().map_or(Ok(()), File::sync_all).map_err(failed)
 }
 
 fn directory(path: &Path) -> &Path {
@@ -161,15 +215,4 @@ fn directory(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Other systems keep names durable without being asked, or cannot be asked.
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }
