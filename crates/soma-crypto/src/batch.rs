@@ -3,14 +3,20 @@
 //! Each worker has a few files in hand and takes one step of each in turn: read and
 //! cipher all, hash all side by side, write all. There is nothing to overlap within a
 //! worker, because the other workers keep the other cores busy.
+//!
+//! With fewer files than cores nothing stands side by side, and cores would be idle: each
+//! file then is a pass of its own, whose steps overlap.
 
 use std::{
     collections::VecDeque,
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    panic::resume_unwind,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread,
+    thread::{self, ScopedJoinHandle},
 };
 
 use crate::{
@@ -22,6 +28,10 @@ use crate::{
     ring::Chunk,
     seal::cipher,
 };
+
+/// Files in hand at once, of all workers together: each may have three open (input, output,
+/// and the output once more for direct writes), and a process often may have 1024.
+const MOST_FILES: usize = 256;
 
 /// What a lane takes in one step.
 const LANE_STEP: ChunkSize = ChunkSize::LANE;
@@ -54,9 +64,9 @@ pub struct OpenJob<'a> {
 /// others.
 ///
 /// Each core hashes several inputs side by side, which is two to four times as fast as
-/// one after the other; this is the function to call whenever there is more than one
-/// file. The chunk size of the options plays a part only
-/// for a single file.
+/// one after the other where there are kernels for it (x86-64 with AVX2 or AVX-512); this
+/// is the function to call whenever there is more than one file. The chunk size of the
+/// options plays a part only when there are fewer files than threads.
 ///
 /// ```
 /// use soma_crypto::{Input, Options, commitments, hash};
@@ -178,14 +188,18 @@ fn work(cipher: Option<&Cipher>, opens: bool) -> Work<'_> {
 type Outcome = Result<Commitment, Error>;
 
 fn run(orders: Vec<Order<'_>>, options: &Options<'_>) -> Vec<Outcome> {
-    if orders.len() == 1 {
+    if orders.len() <= 1 {
         return orders.into_iter().map(|order| alone(order, options)).collect();
     }
     let total = orders.iter().map(|order| order.input.len_hint()).sum();
+    if orders.len() < options.threads.get() {
+        return side_by_side(orders, total, options);
+    }
     let outcomes = orders.iter().map(|_| None).collect();
     let queue: VecDeque<_> = orders.into_iter().enumerate().collect();
-    let workers = options.threads.get().min(queue.len()).max(1);
+    let workers = options.threads.get().min(MOST_FILES);
     let lanes = queue.len().div_ceil(workers).clamp(1, Lanes::width());
+    let lanes = lanes.min(MOST_FILES / workers);
     let batch = Batch {
         queue: Mutex::new(queue),
         outcomes: Mutex::new(outcomes),
@@ -206,7 +220,39 @@ fn run(orders: Vec<Order<'_>>, options: &Options<'_>) -> Vec<Outcome> {
         .collect()
 }
 
-/// A single file has nothing to stand beside; its steps overlap instead.
+/// Each file on threads of its own, those of the options shared out among them.
+fn side_by_side(orders: Vec<Order<'_>>, total: Option<u64>, options: &Options<'_>) -> Vec<Outcome> {
+    let share = options.threads.get() / orders.len();
+    let share = NonZeroUsize::new(share).unwrap_or(NonZeroUsize::MIN);
+    let (done, cancelled) = (AtomicU64::new(0), AtomicBool::new(false));
+    let proceed = |more: u64| {
+        let done = done.fetch_add(more, Ordering::Relaxed) + more;
+        if options.proceed(done, total).is_err() {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+        match cancelled.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let proceed = &proceed;
+    thread::scope(|scope| {
+        let passes: Vec<_> = orders
+            .into_iter()
+            .map(|order| {
+                let own = AtomicU64::new(0);
+                let options = options.clone().with_threads(share).with_progress(move |now| {
+                    proceed(now.done - own.swap(now.done, Ordering::Relaxed))
+                });
+                scope.spawn(move || alone(order, &options))
+            })
+            .collect();
+        let outcomes = passes.into_iter().map(ScopedJoinHandle::join);
+        outcomes.map(|outcome| outcome.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
+}
+
+/// One file by itself.
 fn alone(order: Order<'_>, options: &Options<'_>) -> Outcome {
     let mut job = order.begin(options.chunk, options)?;
     let mut sink = job.sink.take();

@@ -460,7 +460,7 @@ fn an_opened_file_is_read_through_its_handle() {
 #[test]
 fn many_files_in_one_call() {
     let dir = tempdir().unwrap();
-    for threads in [1, 2, 3] {
+    for threads in [1, 2, 3, 8] {
         for count in [0, 1, 2, 4, 9, 17] {
             let mut inputs = Vec::new();
             let mut expected = Vec::new();
@@ -498,7 +498,7 @@ fn more_files_than_a_process_may_open() {
 fn many_files_sealed_verified_and_opened() {
     let keys: Vec<_> = (0..11).map(|i| Key::from_bytes([i; 32])).collect();
     let plains: Vec<_> = (0..11).map(|i| painted(i * 50_021)).collect();
-    for threads in [1, 2, 4] {
+    for threads in [1, 2, 4, 30] {
         let dir = tempdir().unwrap();
         let sealed_at = |i: usize| dir.path().join(format!("sealed-{i:02}"));
         let opened_at = |i: usize| dir.path().join(format!("opened-{i:02}"));
@@ -565,11 +565,35 @@ fn many_files_sealed_verified_and_opened() {
 #[test]
 fn many_files_can_be_cancelled() {
     let bytes = painted(1 << 20);
-    let inputs = (0..9).map(|_| Input::reader("memory", &bytes[..]));
-    let options = small_chunks(2).with_progress(|_| ControlFlow::Break(()));
-    let found = commitments(inputs, &options);
-    assert_eq!(found.len(), 9);
-    assert!(found.iter().all(|result| result.as_ref().unwrap_err().is_cancelled()));
+    for threads in [2, 20] {
+        let inputs = (0..9).map(|_| Input::reader("memory", &bytes[..]));
+        let options = small_chunks(threads).with_progress(|_| ControlFlow::Break(()));
+        let found = commitments(inputs, &options);
+        assert_eq!(found.len(), 9);
+        assert!(found.iter().all(|result| result.as_ref().unwrap_err().is_cancelled()));
+    }
+}
+
+/// However the files share the threads.
+#[test]
+fn progress_over_many_files_counts_all_their_bytes() {
+    let lengths = [200_000, 1, 70_000];
+    let inputs: Vec<_> = lengths.iter().map(|len| painted(*len)).collect();
+    for threads in [1, 3, 12] {
+        let most = Mutex::new(0);
+        let options = small_chunks(threads).with_progress(|now| {
+            let mut most = most.lock().unwrap();
+            *most = now.done.max(*most);
+            assert_eq!(now.total, Some(270_001));
+            ControlFlow::Continue(())
+        });
+        let found = commitments(inputs.iter().map(|bytes| Input::bytes("memory", bytes)), &options);
+        for (found, bytes) in found.iter().zip(&inputs) {
+            assert_eq!(found.as_ref().unwrap().digest, hash(bytes), "{threads} threads");
+        }
+        drop(options);
+        assert_eq!(most.into_inner().unwrap(), 270_001, "{threads} threads");
+    }
 }
 
 #[cfg(unix)]
