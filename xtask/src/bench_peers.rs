@@ -128,9 +128,10 @@ impl Bench {
         command
     }
 
-    fn shell(&self, script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-ec", script]).current_dir(&self.dir);
+    /// A program, by itself: what a shell around it uses is not its memory.
+    fn program(&self, program: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(words).current_dir(&self.dir);
         command
     }
 
@@ -145,19 +146,20 @@ impl Bench {
         let commitment = sealed["commitment"].as_str().ok_or("encrypt shows no commitment")?;
         let decrypt = [&decrypt[..], &["--commitment", commitment]].concat();
         fs::rename(self.at("sealed"), self.at("ciphertext"))?;
-        let openssl = format!(
-            "openssl enc -aes-256-ctr -K {KEY} -iv 00000000000000000000000000000000 \
-             -in plain -out theirs && b2sum -l 256 theirs"
-        );
+        let iv = "0".repeat(32);
+        let openssl = ["enc", "-aes-256-ctr", "-K", KEY, "-iv", &iv, "-in", "plain"];
+        let openssl = self.program("openssl", &[&openssl[..], &["-out", "theirs"]].concat());
+        let b2sum = self.program("b2sum", &["-l", "256", "theirs"]);
         let mut runs = vec![
             Contestant::new("lone blake2b_simd stream", floor).timing_itself(),
-            Contestant::new("soma weights encrypt", self.weights(&encrypt)).writing("sealed"),
-            Contestant::new("soma weights decrypt", self.weights(&decrypt))
+            Contestant::new("soma weights encrypt", on_cores("0,1", &self.weights(&encrypt)))
+                .writing("sealed"),
+            Contestant::new("soma weights decrypt", on_cores("0,1", &self.weights(&decrypt)))
                 .reading("ciphertext")
                 .writing("opened"),
-            Contestant::new("openssl enc, then b2sum", self.shell(&openssl)).writing("theirs"),
-            Contestant::new("cat to a new file", self.shell("cat plain > theirs"))
-                .writing("theirs"),
+            Contestant::new("openssl enc, then b2sum", openssl).then(b2sum).writing("theirs"),
+            Contestant::new("cat to a new file", self.program("cat", &["plain"]))
+                .writing_stdout("theirs"),
         ];
         if let Some(python) = &self.python {
             let mut command = Command::new(python);
@@ -189,14 +191,12 @@ impl Bench {
         for name in &names {
             paint(&self.at(name), plan.mib * MIB / 8)?;
         }
-        let list = names.join(" ");
-        let soma = format!("taskset -c 0 {} weights commitment {list}", self.soma.display());
+        let names_ref: Vec<_> = names.iter().map(String::as_str).collect();
+        let b2sum = self.program("b2sum", &[&["-l", "256"], &names_ref[..]].concat());
+        let soma = self.weights(&[&["commitment"], &names_ref[..]].concat());
         let runs = vec![
-            Contestant::new(
-                "b2sum -l 256",
-                self.shell(&format!("taskset -c 0 b2sum -l 256 {list}")),
-            ),
-            Contestant::new("soma weights commitment", self.shell(&soma)),
+            Contestant::new("b2sum -l 256", on_cores("0", &b2sum)),
+            Contestant::new("soma weights commitment", on_cores("0", &soma)),
         ];
         println!("\neight files of {} MiB, one core each", plan.mib / 8);
         let found = race(&self.dir, runs, plan.rounds)?;
@@ -263,21 +263,46 @@ impl Bench {
     }
 }
 
+/// The command on these processors only. `taskset` becomes the program that it starts.
+fn on_cores(cores: &str, command: &Command) -> Command {
+    let mut bound = Command::new("taskset");
+    bound.args(["-c", cores]).arg(command.get_program()).args(command.get_args());
+    if let Some(dir) = command.get_current_dir() {
+        bound.current_dir(dir);
+    }
+    bound
+}
+
 /// A command to be timed.
 struct Contestant {
     name: &'static str,
-    command: Command,
+    /// One after the other.
+    commands: Vec<Command>,
     /// The first word of its output is its time, in seconds.
     times_itself: bool,
     /// The file it reads, of which all is in the page cache when it begins.
     input: &'static str,
     /// The file it writes, removed beforehand: each begins with none.
     output: Option<&'static str>,
+    /// It writes that file to its standard output.
+    to_stdout: bool,
 }
 
 impl Contestant {
     fn new(name: &'static str, command: Command) -> Self {
-        Self { name, command, times_itself: false, input: "plain", output: None }
+        Self {
+            name,
+            commands: vec![command],
+            times_itself: false,
+            input: "plain",
+            output: None,
+            to_stdout: false,
+        }
+    }
+
+    fn then(mut self, command: Command) -> Self {
+        self.commands.push(command);
+        self
     }
 
     fn timing_itself(self) -> Self {
@@ -292,10 +317,28 @@ impl Contestant {
         Self { output: Some(output), ..self }
     }
 
-    /// Runs once: seconds, and peak resident memory in KiB.
-    fn run(&mut self) -> Result<(f64, u64), Box<dyn Error>> {
+    fn writing_stdout(self, output: &'static str) -> Self {
+        Self { to_stdout: true, ..self.writing(output) }
+    }
+
+    /// Runs once in `dir`: seconds, and peak resident memory in KiB.
+    fn run(&mut self, dir: &Path) -> Result<(f64, u64), Box<dyn Error>> {
+        let (mut seconds, mut peak) = (0.0, 0);
+        for i in 0..self.commands.len() {
+            let stdout = match self.output.filter(|_| self.to_stdout) {
+                Some(output) => File::create(dir.join(output))?.into(),
+                None => Stdio::piped(),
+            };
+            let (now, peak_now) = self.run_command(i, stdout)?;
+            seconds += now;
+            peak = peak.max(peak_now);
+        }
+        Ok((seconds, peak))
+    }
+
+    fn run_command(&mut self, i: usize, stdout: Stdio) -> Result<(f64, u64), Box<dyn Error>> {
         let begin = Instant::now();
-        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child = self.commands[i].stdout(stdout).stderr(Stdio::piped()).spawn()?;
         let status = PathBuf::from(format!("/proc/{}/status", child.id()));
         let mut peak = 0;
         while child.try_wait()?.is_none() {
@@ -340,7 +383,7 @@ fn race(
             if let Some(output) = contestant.output {
                 settle(&dir.join(output), &dir.join(contestant.input))?;
             }
-            let (seconds, peak) = contestant.run()?;
+            let (seconds, peak) = contestant.run(dir)?;
             peaks[i] = peaks[i].max(peak);
             if round > 0 {
                 times[i].push(seconds);
