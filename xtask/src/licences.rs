@@ -1,4 +1,4 @@
-//! Which licences and crates the product may build on.
+//! Which licences and crates the product may build on, and the Rust they need.
 
 use std::error::Error;
 
@@ -33,6 +33,9 @@ const BANNED: &[(&str, &str)] = &[
     ("atty", "no longer maintained"),
 ];
 
+/// The `rust-version` of the workspace. Clippy checks our own code against it.
+const MINIMUM_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
+
 /// Reads the dependency tree and checks every crate in it.
 pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let arguments = ["metadata", "--format-version", "1", "--locked"];
@@ -49,12 +52,22 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         if !is_allowed(licence) {
             problems.push(format!("{name}: licence {licence:?} is not on the list"));
         }
+        let needed = package["rust_version"].as_str().unwrap_or_default();
+        if version(needed) > version(MINIMUM_RUST) {
+            problems.push(format!("{name}: needs Rust {needed}, we promise {MINIMUM_RUST}"));
+        }
         if let Some((_, reason)) = BANNED.iter().find(|(banned, _)| *banned == name) {
             problems.push(format!("{name}: banned, {reason}"));
         }
     }
     println!("{} crates, {} problems", packages.len(), problems.len());
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
+}
+
+/// The numbers of a version; those that are left out count as 0.
+fn version(text: &str) -> [u32; 3] {
+    let mut numbers = text.split('.').map(|number| number.parse().unwrap_or(0));
+    std::array::from_fn(|_| numbers.next().unwrap_or(0))
 }
 
 /// Whether an SPDX expression can be met with allowed licences.

@@ -1,5 +1,7 @@
 //! Tasks of the project in plain Rust.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 mod bench_peers;
