@@ -100,6 +100,11 @@ impl Destination {
         }
     }
 
+    /// The name by which it was given.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether nothing is left of it after a failure.
     pub(super) fn is_file(&self) -> bool {
         self.kind == Kind::File
@@ -173,9 +178,23 @@ fn is_stdout(_: &Path) -> bool {
     false
 }
 
+/// What tells a file from all others, whatever its name.
+#[cfg(unix)]
+pub(super) type Identity = (u64, u64);
+
 /// Device and number of a file on it.
 #[cfg(unix)]
-fn identity(found: &fs::Metadata) -> (u64, u64) {
+pub(super) fn identity(found: &fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt as _;
     (found.dev(), found.ino())
+}
+
+/// What a file keeps when it gets another name.
+#[cfg(not(unix))]
+pub(super) type Identity = Option<std::time::SystemTime>;
+
+/// The time of its creation.
+#[cfg(not(unix))]
+pub(super) fn identity(found: &fs::Metadata) -> Identity {
+    found.created().ok()
 }

@@ -324,7 +324,8 @@ fn options(
         });
     })?;
     let noted = unfinished.clone();
-    let options = options.with_temporary(move |path| noted.note_temporary(path));
+    let output = destination.path().to_owned();
+    let options = options.with_temporary(move |path| noted.note_temporary(path, &output));
     Ok(options.with_progress(move |now| {
         progress.set(now.done);
         match stop.load(Ordering::Relaxed) {

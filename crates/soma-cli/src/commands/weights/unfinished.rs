@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use soma_crypto::Key;
 use soma_wallet::file;
 
+use super::files::{Identity, identity};
 use crate::error::{Failure, Result};
 
 /// The key file and the temporary output of a pass that is under way.
@@ -19,8 +20,18 @@ pub(super) struct Unfinished(Arc<Mutex<Traces>>);
 #[derive(Debug, Default)]
 struct Traces {
     key_file: Option<PathBuf>,
-    temporary: Option<PathBuf>,
+    growing: Option<Growing>,
     is_complete: bool,
+}
+
+/// An output that has no name of its own yet.
+#[derive(Debug)]
+struct Growing {
+    temporary: PathBuf,
+    /// Which file has the temporary name.
+    identity: Option<Identity>,
+    /// The name that it gets in the end.
+    output: PathBuf,
 }
 
 /// What became of a pass that nobody waits for any more.
@@ -45,9 +56,11 @@ impl Unfinished {
         Ok(())
     }
 
-    /// Takes note of the name under which the output grows.
-    pub(super) fn note_temporary(&self, path: &Path) {
-        self.lock().temporary = Some(path.to_owned());
+    /// Takes note of the name under which `output` grows.
+    pub(super) fn note_temporary(&self, path: &Path, output: &Path) {
+        let (temporary, output) = (path.to_owned(), output.to_owned());
+        let growing = Growing { identity: at(&temporary), temporary, output };
+        self.lock().growing = Some(growing);
     }
 
     /// The pass has come to its end: all stays as it is.
@@ -70,11 +83,10 @@ impl Unfinished {
     /// Clears up while the pass is still under way, before the process ends.
     pub(super) fn abandon(&self) -> Abandoned {
         let mut traces = self.lock();
-        if let Some(path) = traces.temporary.take()
-            && let Err(e) = fs::remove_file(path)
-            && e.kind() == io::ErrorKind::NotFound
-        {
-            traces.is_complete = true;
+        if let Some(growing) = traces.growing.take() {
+            let removed = fs::remove_file(&growing.temporary);
+            let is_gone = removed.is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+            traces.is_complete |= is_gone && growing.has_its_name();
         }
         match traces.is_complete {
             true => Abandoned::Complete,
@@ -97,6 +109,19 @@ impl Traces {
     }
 }
 
+impl Growing {
+    /// Whether the output has its name. A pass that fails removes the temporary file as
+    /// well, and what has the name of the output is then an older file.
+    fn has_its_name(&self) -> bool {
+        self.identity.is_some() && at(&self.output) == self.identity
+    }
+}
+
+/// Which file has this name itself, be it a link.
+fn at(path: &Path) -> Option<Identity> {
+    fs::symlink_metadata(path).ok().map(|found| identity(&found))
+}
+
 /// Renames to the first name that is free: another such key may open what a pipe took.
 fn move_aside(path: &Path) -> io::Result<PathBuf> {
     for turn in 1_u32.. {
@@ -117,4 +142,67 @@ fn move_aside(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NEW: &str = "new";
+    const OLD: &str = "old";
+
+    /// A pass with a key file, whose output would replace another.
+    fn under_way() -> (TempDir, Unfinished) {
+        let folder = tempfile::tempdir().unwrap();
+        let (temporary, output) = (folder.path().join("t"), folder.path().join("out"));
+        fs::write(&temporary, NEW).unwrap();
+        fs::write(&output, OLD).unwrap();
+        let unfinished = Unfinished::default();
+        unfinished.write_key(&folder.path().join("key"), &Key::from_bytes([7; 32])).unwrap();
+        unfinished.note_temporary(&temporary, &output);
+        (folder, unfinished)
+    }
+
+    fn assert_cut(folder: &TempDir, unfinished: &Unfinished) {
+        let Abandoned::Cut(Some(place)) = unfinished.abandon() else { panic!("it is complete") };
+        assert!(place.contains("key.incomplete"), "{place}");
+        assert!(!folder.path().join("key").exists());
+        assert!(folder.path().join("key.incomplete").exists());
+        assert!(!folder.path().join("t").exists());
+    }
+
+    #[test]
+    fn an_output_that_still_grows_is_cut_off() {
+        let (folder, unfinished) = under_way();
+        assert_cut(&folder, &unfinished);
+        assert_eq!(fs::read_to_string(folder.path().join("out")).unwrap(), OLD);
+    }
+
+    #[test]
+    fn an_output_that_has_its_name_is_complete() {
+        let (folder, unfinished) = under_way();
+        fs::rename(folder.path().join("t"), folder.path().join("out")).unwrap();
+        assert!(matches!(unfinished.abandon(), Abandoned::Complete));
+        assert!(folder.path().join("key").exists());
+        assert_eq!(fs::read_to_string(folder.path().join("out")).unwrap(), NEW);
+    }
+
+    /// The pass was cancelled, cleared up and has not yet told.
+    #[test]
+    fn an_older_file_does_not_pass_for_the_output() {
+        let (folder, unfinished) = under_way();
+        fs::remove_file(folder.path().join("t")).unwrap();
+        assert_cut(&folder, &unfinished);
+        assert_eq!(fs::read_to_string(folder.path().join("out")).unwrap(), OLD);
+    }
+
+    #[test]
+    fn no_file_does_not_pass_for_the_output() {
+        let (folder, unfinished) = under_way();
+        fs::remove_file(folder.path().join("t")).unwrap();
+        fs::remove_file(folder.path().join("out")).unwrap();
+        assert_cut(&folder, &unfinished);
+    }
 }
