@@ -108,6 +108,17 @@ fn what_cannot_begin_leaves_nothing() {
     let user = owner();
     fs::write(user.path("there"), "kept").unwrap();
     fs::create_dir(user.path("sub")).unwrap();
+    #[allow(unused_mut, reason = "there are links on Unix")]
+    let mut links = Vec::new();
+    #[cfg(unix)]
+    for (link, target, kind) in [
+        ("to-nothing", "nothing", "OutputExists"),
+        ("to-file", "there", "OutputExists"),
+        ("to-sub", "sub", "File"),
+    ] {
+        std::os::unix::fs::symlink(target, user.path(link)).unwrap();
+        links.push(("w", link, "new", kind));
+    }
     let before = files(&user);
     for (input, output, key, kind) in [
         ("no-such-file", "out", "new", "File"),
@@ -117,7 +128,10 @@ fn what_cannot_begin_leaves_nothing() {
         ("w", "no-such-folder/out", "new", "File"),
         ("w", "out", "no-such-folder/new", "File"),
         ("w", "out", "k", "File"),
-    ] {
+    ]
+    .into_iter()
+    .chain(links)
+    {
         let words = ["weights", "encrypt", input, "-o", output, "--key-file", key];
         user.refused(&words, 1, kind);
         assert_eq!(files(&user), before, "{words:?}");

@@ -92,9 +92,11 @@ impl Destination {
         Ok(())
     }
 
-    /// Refuses, before any work, a file that is there, unless it may be replaced.
+    /// Refuses, before any work, a file or a link that is there, unless it may be replaced.
+    /// A folder is refused by the pass, whatever may be replaced.
     pub(super) fn refuse_existing(&self, force: bool) -> Result<()> {
-        match self.kind == Kind::File && !force && self.path.is_file() {
+        let is_taken = || fs::symlink_metadata(&self.path).is_ok() && !self.path.is_dir();
+        match self.kind == Kind::File && !force && is_taken() {
             true => Err(refused(&Error::OutputExists { path: self.path.clone() })),
             false => Ok(()),
         }
