@@ -353,6 +353,22 @@ mod streams {
         }
     }
 
+    /// What is said to be empty and is not.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_whose_length_is_not_told_is_an_input() {
+        let user = owner();
+        let told = "/proc/version";
+        assert_eq!(fs::metadata(told).unwrap().len(), 0);
+        let sealed = user.json(&["weights", "encrypt", told, "-o", "sealed", "--key-file", "key"]);
+        assert_eq!(sealed["size"], read(Path::new(told)).len());
+        user.json(&["weights", "decrypt", "sealed", "-o", "plain", "--key-file", "key"]);
+        assert_eq!(read(&user.path("plain")), read(Path::new(told)));
+        fs::write(user.path("empty"), "").unwrap();
+        let sealed = user.json(&["weights", "encrypt", "empty", "-o", "none", "--key-file", "new"]);
+        assert_eq!(sealed["size"], 0);
+    }
+
     /// Ctrl-C reaches the program that feeds the pipe as well, and its death is the end of
     /// the stream: a part of the weights must not pass for the whole.
     #[test]

@@ -28,7 +28,8 @@ pub(super) fn open(path: &Path) -> Result<(Input<'static>, u64)> {
     if found.is_dir() {
         return Err(open(io::ErrorKind::IsADirectory.into()));
     }
-    if !found.is_file() {
+    // A file of no length may have contents all the same: such are those of /proc.
+    if !found.is_file() || found.len() == 0 {
         return Ok((Input::file(path), 0));
     }
     let file = InputFile::open(path).map_err(|e| refused(&e))?;
