@@ -100,19 +100,19 @@ impl Output {
     /// Tells people something that is not the result.
     pub(crate) fn note(self, text: &str) {
         if self.mode == Mode::Text {
-            eprintln!("{text}");
+            write_stderr(text);
         }
     }
 
     /// Tells everybody something that is not the result.
     pub(crate) fn tell(self, text: &str) {
-        eprintln!("{text}");
+        write_stderr(text);
     }
 
     /// Warns, and goes on.
     pub(crate) fn warn(self, text: &str) {
         let colour = colour(&io::stderr());
-        eprintln!("{} {text}", page::paint("Warning:", page::YELLOW, colour));
+        write_stderr(&format!("{} {text}", page::paint("Warning:", page::YELLOW, colour)));
     }
 
     /// Tells a failure on standard error; returns the exit code.
@@ -123,16 +123,17 @@ impl Output {
         }
         let report = &failure.report;
         match self.mode {
-            Mode::Json => eprintln!("{}", to_json(&Document { error: report })),
+            Mode::Json => write_stderr(&to_json(&Document { error: report })),
             Mode::Text => {
                 let colour = colour(&io::stderr());
-                eprintln!("{} {}", page::paint("Error:", page::RED, colour), report.message);
+                let label = page::paint("Error:", page::RED, colour);
+                write_stderr(&format!("{label} {}", report.message));
                 for line in report.hint.iter().flat_map(|hint| hint.lines()) {
-                    eprintln!("  {line}");
+                    write_stderr(&format!("  {line}"));
                 }
                 let digest = report.digest.map(|digest| digest.to_string());
                 if let Some(digest) = digest.filter(|digest| !report.message.contains(digest)) {
-                    eprintln!("  transaction {digest}");
+                    write_stderr(&format!("  transaction {digest}"));
                 }
             }
         }
@@ -149,6 +150,12 @@ pub(crate) fn write_stdout(bytes: &[u8]) -> Result<()> {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(e) => Err(Failure::new("Output", format!("cannot write to standard output: {e}"))),
     }
+}
+
+/// Writes a line to standard error. That nobody reads it, for instance because the terminal
+/// is gone, keeps nothing else from being done.
+fn write_stderr(line: &str) {
+    let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
 fn to_json(value: &impl Serialize) -> String {

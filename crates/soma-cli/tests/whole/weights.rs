@@ -353,6 +353,28 @@ mod streams {
         }
     }
 
+    /// The terminal may be gone, and with it whoever reads what is told.
+    #[test]
+    fn an_interruption_that_nobody_hears_of_ends_a_pass_all_the_same() {
+        let user = owner();
+        let words = ["weights", "encrypt", "-", "-o", "out", "--key-file", "key"];
+        let mut program = user.command(&words);
+        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = program.spawn().unwrap();
+        let feed = child.stdin.take().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        until(&mut child, "there was a key", || user.path("key").exists());
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it does not end");
+            send("-TERM", &child.id().to_string());
+            sleep(Duration::from_millis(20));
+        }
+        drop(feed);
+        assert_eq!(ended(child).status.code(), Some(1));
+        assert_eq!(files(&user), ["k", "key.incomplete", "w"]);
+    }
+
     /// What is said to be empty and is not.
     #[cfg(target_os = "linux")]
     #[test]
