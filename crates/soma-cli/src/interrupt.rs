@@ -1,4 +1,4 @@
-//! Ctrl-C, and being asked to end.
+//! Ctrl-C, being asked to end, and a terminal that goes away.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,7 +7,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::error::{Exit, Failure, Result};
 
-/// Listens for Ctrl-C, and for being asked to end.
+/// Listens for Ctrl-C, for being asked to end, and for the end of the terminal.
 ///
 /// What happens from its making on is not lost: a program that announces itself
 /// makes one first, because whoever reads the announcement may stop it at once.
@@ -17,6 +17,9 @@ pub(crate) struct Interrupts {
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    /// None where a hang-up is left alone.
+    #[cfg(unix)]
+    hang_up: Option<tokio::signal::unix::Signal>,
 }
 
 impl Interrupts {
@@ -26,7 +29,9 @@ impl Interrupts {
         use tokio::signal::unix::{SignalKind, signal};
         let interrupt = signal(SignalKind::interrupt()).map_err(cannot_wait)?;
         let terminate = signal(SignalKind::terminate()).map_err(cannot_wait)?;
-        Ok(Self { interrupt, terminate })
+        let hang_up = hang_up_counts().then(|| signal(SignalKind::hangup()));
+        let hang_up = hang_up.transpose().map_err(cannot_wait)?;
+        Ok(Self { interrupt, terminate, hang_up })
     }
 
     /// Begins to listen; needs a runtime.
@@ -38,9 +43,16 @@ impl Interrupts {
     /// Waits for the next interruption.
     #[cfg(unix)]
     pub(crate) async fn next(&mut self) -> Result<()> {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => Ok(()),
             _ = self.terminate.recv() => Ok(()),
+            _ = hang_up => Ok(()),
         }
     }
 
@@ -49,6 +61,30 @@ impl Interrupts {
     pub(crate) async fn next(&mut self) -> Result<()> {
         tokio::signal::ctrl_c().await.map_err(cannot_wait)
     }
+}
+
+/// What an interruption is.
+fn signals() -> impl Iterator<Item = i32> {
+    let always = [SIGINT, SIGTERM].into_iter();
+    #[cfg(unix)]
+    let always = always.chain(hang_up_counts().then_some(signal_hook::consts::SIGHUP));
+    always
+}
+
+/// Whether a hang-up asks us to end: not if whoever started us had it ignored, as `nohup`
+/// does. Where that cannot be told, a hang-up is left alone.
+#[cfg(unix)]
+fn hang_up_counts() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").ok();
+    status.as_deref().and_then(ignored).is_some_and(|ignored| ignored & 1 == 0)
+}
+
+/// The signals that a process ignores, the first in the lowest bit, from its status as
+/// Linux gives it (proc_pid_status(5)).
+#[cfg(unix)]
+fn ignored(status: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }
 
 fn cannot_wait(error: std::io::Error) -> Failure {
@@ -64,7 +100,7 @@ pub(crate) fn flag(last: impl FnOnce() + Send + 'static) -> Result<Arc<AtomicBoo
     let raised = Arc::new(AtomicBool::new(false));
     // In the handler itself, not by way of a thread: one Ctrl-C reaches the program that
     // writes our input, too, and the end of that input must not be seen before the flag.
-    for signal in [SIGINT, SIGTERM] {
+    for signal in signals() {
         signal_hook::flag::register(signal, Arc::clone(&raised)).map_err(cannot_wait)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -31,6 +31,24 @@ fn it_answers_soon_and_stops_cleanly() {
     assert!(!std::path::Path::new(&state).exists());
 }
 
+/// What runs until Ctrl-C ends as cleanly when its terminal goes away.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_stops_cleanly_when_its_terminal_goes_away() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    let user = User::new();
+    let mut command = user.command(&["localnet", "serve", "served", "--port", "0", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("url"), "{line}");
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 /// Whoever reads that it is ready may stop it in the same instant.
 #[test]
 fn it_stops_cleanly_as_soon_as_it_is_ready() {

@@ -326,8 +326,10 @@ mod streams {
     fn a_second_interruption_ends_a_pass_that_waits_for_input() {
         let user = owner();
         make_fifo(&user.path("pipe"));
-        // A pipe that nobody writes to, and one whose writer has paused.
-        for input in ["pipe", "-"] {
+        // A pipe that nobody writes to, and one whose writer has paused. A hang-up is what
+        // a connection that drops leaves.
+        let signals: &[_] = if cfg!(target_os = "linux") { &["-TERM", "-HUP"] } else { &["-TERM"] };
+        for (signal, input) in signals.iter().flat_map(|signal| [(signal, "pipe"), (signal, "-")]) {
             let words = ["weights", "encrypt", input, "-o", "out", "--key-file", "key", "--json"];
             let mut program = user.command(&words);
             program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -340,7 +342,7 @@ mod streams {
             let deadline = Instant::now() + PATIENCE;
             while child.try_wait().unwrap().is_none() {
                 assert!(Instant::now() < deadline, "it does not end");
-                send("-TERM", &child.id().to_string());
+                send(signal, &child.id().to_string());
                 sleep(Duration::from_millis(20));
             }
             drop(feed);
@@ -373,6 +375,29 @@ mod streams {
         drop(feed);
         assert_eq!(ended(child).status.code(), Some(1));
         assert_eq!(files(&user), ["k", "key.incomplete", "w"]);
+    }
+
+    /// What `nohup` starts outlives its terminal.
+    #[test]
+    fn a_hang_up_that_is_ignored_interrupts_nothing() {
+        let user = owner();
+        let words = ["weights", "encrypt", "-", "-o", "out", "--key-file", "key", "--json"];
+        let bare = user.command(&words);
+        let mut program = Command::new("sh");
+        program.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(bare.get_program());
+        program.args(bare.get_args()).current_dir(user.path("."));
+        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = program.spawn().unwrap();
+        let mut feed = child.stdin.take().unwrap();
+        until(&mut child, "there was a key", || user.path("key").exists());
+        for _ in 0..3 {
+            send("-HUP", &child.id().to_string());
+        }
+        feed.write_all(&safetensors(1)).unwrap();
+        drop(feed);
+        let done = ended(child);
+        assert!(done.status.success(), "{done:?}");
+        assert_eq!(files(&user), ["k", "key", "out", "w"]);
     }
 
     /// What is said to be empty and is not.
