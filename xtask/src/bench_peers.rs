@@ -167,7 +167,7 @@ impl Bench {
             runs.push(Contestant::new("published Python client", command).writing("theirs"));
         }
         println!("\none file of {} MiB in the page cache, {} rounds", plan.mib, plan.rounds);
-        let found = race(&self.dir, runs, plan.rounds)?;
+        let found = race(&self.dir, runs, plan.rounds, Memory::EveryRound)?;
         table(&found, 0);
         let [floor, encrypt, decrypt, openssl, ..] = &found[..] else { return Ok(()) };
         verdict("encrypt over the floor", encrypt.median / floor.median, 1.10, Bound::AtMost);
@@ -199,7 +199,7 @@ impl Bench {
             Contestant::new("soma weights commitment", on_cores("0", &soma)),
         ];
         println!("\neight files of {} MiB, one core each", plan.mib / 8);
-        let found = race(&self.dir, runs, plan.rounds)?;
+        let found = race(&self.dir, runs, plan.rounds, Memory::EveryRound)?;
         table(&found, 0);
         verdict("b2sum over ours", found[0].median / found[1].median, 2.3, Bound::AtLeast);
         names.iter().try_for_each(|name| fs::remove_file(self.at(name)))?;
@@ -216,7 +216,7 @@ impl Bench {
             let words = ["encrypt", &file, "-o", &output, "--use-key-file", "key", "--force"];
             runs.push(Contestant::new(name, self.weights(&words)));
         }
-        let found = race(&self.dir, runs, 51)?;
+        let found = race(&self.dir, runs, 51, Memory::WarmUp)?;
         table(&found, 0);
         for found in &found {
             verdict(found.name, found.median * 1000.0, 5.0, Bound::AtMost);
@@ -242,7 +242,7 @@ impl Bench {
             runs.push(Contestant::new(encrypt, self.weights(&sealing)));
             runs.push(Contestant::new(decrypt, self.weights(&opening)));
         }
-        let found = race(&self.dir, runs, rounds)?;
+        let found = race(&self.dir, runs, rounds, Memory::EveryRound)?;
         table(&found, 0);
         for found in &found {
             let peak = found.peak_kib as f64 / 1024.0;
@@ -321,27 +321,32 @@ impl Contestant {
         Self { to_stdout: true, ..self.writing(output) }
     }
 
-    /// Runs once in `dir`: seconds, and peak resident memory in KiB.
-    fn run(&mut self, dir: &Path) -> Result<(f64, u64), Box<dyn Error>> {
+    /// Runs once in `dir`: seconds, and peak resident memory in KiB if it is watched.
+    fn run(&mut self, dir: &Path, watched: bool) -> Result<(f64, u64), Box<dyn Error>> {
         let (mut seconds, mut peak) = (0.0, 0);
         for i in 0..self.commands.len() {
             let stdout = match self.output.filter(|_| self.to_stdout) {
                 Some(output) => File::create(dir.join(output))?.into(),
                 None => Stdio::piped(),
             };
-            let (now, peak_now) = self.run_command(i, stdout)?;
+            let (now, peak_now) = self.run_command(i, stdout, watched)?;
             seconds += now;
             peak = peak.max(peak_now);
         }
         Ok((seconds, peak))
     }
 
-    fn run_command(&mut self, i: usize, stdout: Stdio) -> Result<(f64, u64), Box<dyn Error>> {
+    fn run_command(
+        &mut self,
+        i: usize,
+        stdout: Stdio,
+        watched: bool,
+    ) -> Result<(f64, u64), Box<dyn Error>> {
         let begin = Instant::now();
         let mut child = self.commands[i].stdout(stdout).stderr(Stdio::piped()).spawn()?;
         let status = PathBuf::from(format!("/proc/{}/status", child.id()));
         let mut peak = 0;
-        while child.try_wait()?.is_none() {
+        while watched && child.try_wait()?.is_none() {
             peak = peak.max(resident_peak(&status).unwrap_or(0));
             // Seldom enough not to disturb, often enough for small files.
             let elapsed = begin.elapsed();
@@ -349,6 +354,7 @@ impl Contestant {
                 (elapsed / 50).clamp(Duration::from_micros(50), Duration::from_millis(20)),
             );
         }
+        child.wait()?;
         let wall = begin.elapsed().as_secs_f64();
         let output = child.wait_with_output()?;
         if !output.status.success() {
@@ -370,11 +376,21 @@ struct Found {
     peak_kib: u64,
 }
 
+/// When a contestant's memory is watched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    EveryRound,
+    /// Not while it is timed: each look at a process keeps it from using new memory, which
+    /// is most of what a short one does.
+    WarmUp,
+}
+
 /// Runs all in turns in `dir`, `rounds` times after one to warm up.
 fn race(
     dir: &Path,
     mut runs: Vec<Contestant>,
     rounds: usize,
+    memory: Memory,
 ) -> Result<Vec<Found>, Box<dyn Error>> {
     let mut times = vec![Vec::new(); runs.len()];
     let mut peaks = vec![0; runs.len()];
@@ -383,7 +399,8 @@ fn race(
             if let Some(output) = contestant.output {
                 settle(&dir.join(output), &dir.join(contestant.input))?;
             }
-            let (seconds, peak) = contestant.run(dir)?;
+            let (seconds, peak) =
+                contestant.run(dir, round == 0 || memory == Memory::EveryRound)?;
             peaks[i] = peaks[i].max(peak);
             if round > 0 {
                 times[i].push(seconds);
