@@ -106,7 +106,7 @@ pub use self::session::{Disclosure, Done, Event, Session, close_update};
 pub use self::standing::Standing;
 pub use self::state::{Stage, State, StateFile, StateFolder};
 pub use self::status::{Next, Status};
-pub use self::wait::{wait_until_late, wait_until_open};
+pub use self::wait::{UntilLate, wait_until_late, wait_until_open};
 pub use self::watch::{Carried, Watch};
 pub use self::weights::{Measured, Scope, TypedUrl, measure, read_key};
 pub use self::window::{Phase, RevealWindow, WindowTimes, rfc3339};

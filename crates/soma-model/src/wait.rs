@@ -6,7 +6,8 @@ use soma_proto::ObjectId;
 use soma_rpc::Client;
 
 use crate::network::now_ms;
-use crate::session::is_permanent;
+use crate::session::{Pauses, is_permanent};
+use crate::window::OVERTIME_MS;
 use crate::{Error, Event, Network, Phase, Result, Standing};
 
 /// The longest pause between two questions: an epoch may end before its time.
@@ -57,29 +58,62 @@ pub async fn wait_until_open(
 }
 
 /// Waits until the running epoch is so far gone that a commit is late in it;
-/// see [`Network::late_ms`]. `tick` hears of that time before every pause.
+/// see [`Network::late_ms`]. `tell` hears of that time before every pause, and of every
+/// question that failed and will be asked again.
 ///
 /// # Errors
-/// [`Error::Rpc`](crate::Error::Rpc) for what asking again will not mend.
-pub async fn wait_until_late(client: &Client, mut tick: impl FnMut(u64)) -> Result<()> {
+/// [`Error::Rpc`](crate::Error::Rpc) from the first question; later for what asking again
+/// will not mend, or what has not mended until the epoch must be over.
+pub async fn wait_until_late(client: &Client, mut tell: impl FnMut(UntilLate<'_>)) -> Result<()> {
+    let mut network = Network::ask(client).await?;
+    let mut pauses = Pauses::new();
     loop {
-        match Network::ask(client).await {
-            Ok(network) => {
-                let late_ms = network.late_ms();
-                let Some(left) = late_ms.checked_sub(network.now_ms).filter(|left| *left > 0)
-                else {
-                    return Ok(());
-                };
-                tick(late_ms);
-                // In small steps: a local network may end an epoch by hand.
-                tokio::time::sleep(Duration::from_millis(left).min(LONGEST)).await;
-            }
-            Err(Error::Rpc(error)) if error.is_retriable() => {
-                tokio::time::sleep(SHORTEST).await;
-            }
-            Err(error) => return Err(error),
+        let late_ms = network.late_ms();
+        let left = late_ms.saturating_sub(network.now_ms);
+        if left == 0 {
+            return Ok(());
         }
+        tell(UntilLate::Waiting { until_ms: late_ms });
+        // In small steps: a local network may end an epoch by hand.
+        tokio::time::sleep(Duration::from_millis(left).min(LONGEST)).await;
+        network = loop {
+            match Network::ask(client).await {
+                Ok(found) => break found,
+                Err(Error::Rpc(error)) if error.is_retriable() && !is_over(&network) => {
+                    let pause = pauses.next(None);
+                    tell(UntilLate::Retrying { error: &error.into(), pause });
+                    tokio::time::sleep(pause).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        pauses = Pauses::new();
     }
+}
+
+/// What [`wait_until_late`] tells.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UntilLate<'a> {
+    /// It waits for this time, in milliseconds since 1970.
+    Waiting {
+        /// When a commit is late.
+        until_ms: u64,
+    },
+    /// The node did not answer; it is asked again.
+    Retrying {
+        /// What went wrong.
+        error: &'a Error,
+        /// How long it pauses.
+        pause: Duration,
+    },
+}
+
+/// Whether the epoch that was seen last must be over by this machine's clock.
+fn is_over(network: &Network) -> bool {
+    let clock = &network.clock;
+    let end_ms = clock.start_timestamp_ms.saturating_add(clock.duration_ms);
+    now_ms() > end_ms.saturating_add(OVERTIME_MS)
 }
 
 /// A tenth of what is left, so that the last questions come close together.
@@ -90,7 +124,23 @@ fn pause(opens_at_ms: u64, now_ms: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use soma_proto::params::SystemParameters;
+    use soma_rpc::EpochClock;
+
     use super::*;
+
+    /// A node that is gone is not waited for longer than its epoch could last.
+    #[test]
+    fn an_epoch_is_over_by_the_clock_of_this_machine() {
+        let epoch = |start_timestamp_ms| Network {
+            clock: EpochClock { epoch: 4, start_timestamp_ms, duration_ms: 1_000 },
+            parameters: SystemParameters::v1(),
+            now_ms: 0,
+        };
+        assert!(is_over(&epoch(1_600_000_000_000)));
+        assert!(is_over(&epoch(now_ms() - OVERTIME_MS - 2_000)));
+        assert!(!is_over(&epoch(now_ms())));
+    }
 
     #[test]
     fn pauses_shrink_towards_the_opening() {

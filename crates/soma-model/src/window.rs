@@ -6,7 +6,7 @@ use soma_rpc::EpochClock;
 
 /// How long after its estimated end a window is still believed to be open: the
 /// chain decides, the clock only ends a wait for a node that is gone.
-const OVERTIME_MS: u64 = 60_000;
+pub(crate) const OVERTIME_MS: u64 = 60_000;
 
 /// The one epoch in which a commit can be revealed, and its times as far as
 /// they can be told beforehand.

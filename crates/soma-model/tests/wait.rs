@@ -9,7 +9,7 @@ use soma_crypto::Options;
 use soma_model::state::{Sent, StateFile};
 use soma_model::{
     Depth, Error, Event, Gas, Host, Preparation, Result, RevealOf, Scope, Session, Standing,
-    StateFolder, Till, wait_until_open,
+    StateFolder, Till, UntilLate, wait_until_late, wait_until_open,
 };
 use soma_proto::effects::{ExecutionFailure, ExecutionStatus};
 use soma_proto::grpc::{ext, pb};
@@ -243,6 +243,42 @@ fn prepared(folder: &std::path::Path) -> StateFile {
     let mut file = preparation.run(&StateFolder::new(folder), None, &Options::new()).unwrap();
     file.update(|state| state.registration.commit = Some(Sent::found(4))).unwrap();
     file
+}
+
+#[tokio::test]
+async fn waiting_for_the_end_of_an_epoch_tells_what_fails_and_asks_again() {
+    let parameters = SystemParameters { epoch_duration_ms: 1_000, ..SystemParameters::v1() };
+    let state = pb::SystemState {
+        epoch: Some(4),
+        epoch_start_timestamp_ms: Some(now_ms()),
+        protocol_version: Some(1),
+        parameters: Some((&parameters).into()),
+        ..Default::default()
+    };
+    let answer = move || pb::GetEpochResponse {
+        epoch: Some(pb::Epoch {
+            epoch: Some(4),
+            system_state: Some(state.clone()),
+            ..Default::default()
+        }),
+    };
+    let node = Node {
+        service_info: now(|_, _| Ok(service_info())),
+        epoch: now(move |n, _| match n {
+            1 => unavailable(),
+            _ => Ok(answer()),
+        }),
+        ..Node::default()
+    };
+    let client = node.start().await.client();
+    let mut failures = Vec::new();
+    let waited = wait_until_late(&client, |event| {
+        if let UntilLate::Retrying { error: Error::Rpc(error), .. } = event {
+            failures.push(error.code());
+        }
+    });
+    tokio::time::timeout(NEVER, waited).await.expect("it waits for ever").unwrap();
+    assert_eq!(failures, [Some(Code::Unavailable)]);
 }
 
 /// A node of a chain, in this epoch.

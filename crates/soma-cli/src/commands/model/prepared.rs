@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -328,11 +329,14 @@ pub(super) fn teller(context: &Context) -> impl FnMut(Event<'_>) + '_ {
             let opens = format::local_time(window.opens_at_ms);
             context.out.note(&format!("Waiting for epoch {}, due {opens}", window.reveal_epoch));
         }
-        Event::Retrying { error, pause } => {
-            context.out.warn(&format!("{error}; trying again in {}", format::duration(pause)));
-        }
+        Event::Retrying { error, pause } => tell_retry(error, pause, context),
         _ => {}
     }
+}
+
+/// Says that a question will be asked again.
+pub(super) fn tell_retry(error: &soma_model::Error, pause: Duration, context: &Context) {
+    context.out.warn(&format!("{error}; trying again in {}", format::duration(pause)));
 }
 
 /// Looks at the embedding before hours of encrypting, if a network can be asked.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use soma_crypto::Options;
 use soma_model::{
     CommissionPlan, CommitPlan, CommitTimes, DeactivatePlan, Depth, EpochClock, Host, Measured,
-    RevealOf, RevealPlan, Scope, UpdatePlan, embedding, measure, read_key,
+    RevealOf, RevealPlan, Scope, UntilLate, UpdatePlan, embedding, measure, read_key,
 };
 use soma_proto::ObjectId;
 use soma_storage::Storage;
@@ -176,12 +176,14 @@ async fn run_reveal(
 /// Waits for the last part of the epoch, and says so once.
 pub(super) async fn wait_until_late(sender: &Sender, context: &Context) -> Result<()> {
     let mut told = None;
-    let tell = |late_ms| {
-        if told != Some(late_ms) {
-            told = Some(late_ms);
-            let at = format::local_time(late_ms);
+    let tell = |event: UntilLate<'_>| match event {
+        UntilLate::Waiting { until_ms } if told != Some(until_ms) => {
+            told = Some(until_ms);
+            let at = format::local_time(until_ms);
             context.out.note(&format!("Waiting for the end of the epoch, until {at}"));
         }
+        UntilLate::Retrying { error, pause } => prepared::tell_retry(error, pause, context),
+        _ => {}
     };
     Ok(soma_model::wait_until_late(&sender.client, tell).await?)
 }
