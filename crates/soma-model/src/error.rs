@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use soma_proto::{Commitment, ObjectId};
+use soma_proto::ObjectId;
 use soma_rpc::Executed;
 
 use crate::{Report, Stage};
@@ -138,14 +138,6 @@ pub enum Error {
     /// gone.
     #[error("transaction {} failed on chain: {}", .0.digest, failure(.0))]
     Failed(Box<Executed>),
-    /// The file at the URL is not the one committed to.
-    #[error("the file at the URL hashes to {found}, the commitment is {expected}")]
-    WrongWeights {
-        /// The commitment.
-        expected: Commitment,
-        /// The hash of what came.
-        found: Commitment,
-    },
     /// The node.
     #[error(transparent)]
     Rpc(#[from] soma_rpc::Error),
