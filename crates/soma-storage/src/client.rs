@@ -84,14 +84,6 @@ impl Storage {
         self
     }
 
-    /// Gives an answer up when less than so many bytes a second of it have come
-    /// for as long as the stall timeout; 1024 by default.
-    #[must_use]
-    pub fn with_least_rate(mut self, bytes_per_second: u64) -> Self {
-        self.least_rate = bytes_per_second;
-        self
-    }
-
     /// The same for a request that a store works on for minutes: it may be silent for
     /// longer, and a byte now and then will do.
     pub(crate) fn patient(&self) -> Self {

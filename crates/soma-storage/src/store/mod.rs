@@ -168,12 +168,6 @@ impl Store {
         self.public.of(&self.key(name))
     }
 
-    /// Whether an interrupted upload can go on where it stopped. A host that
-    /// takes one PUT for each object wants everything again.
-    pub const fn resumes(&self) -> bool {
-        !matches!(self.backend, Backend::Http(_))
-    }
-
     /// The length of an object in bytes, asked with credentials; nothing if
     /// it is not there.
     ///
