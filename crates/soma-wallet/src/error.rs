@@ -33,12 +33,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A key scheme that accounts cannot have.
-    #[error("unsupported key scheme `{scheme}`: accounts have ed25519 keys")]
-    KeyScheme {
-        /// The scheme given.
-        scheme: String,
-    },
     /// Secret key text in none of the known forms.
     #[error("invalid secret key: {reason}")]
     SecretKey {

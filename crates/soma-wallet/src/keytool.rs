@@ -94,14 +94,3 @@ pub fn unpack(text: &str) -> Result<KeyRecord> {
         KeyPair::from_encoded(text).map_err(|e| Error::SecretKey { reason: e.to_string() })?;
     Ok(KeyRecord::new(&key.public_key(), None))
 }
-
-/// Reads the name of a scheme that accounts can have.
-///
-/// # Errors
-/// [`Error::KeyScheme`] for all but `ed25519`.
-pub fn check_scheme(text: &str) -> Result<()> {
-    match text.parse() {
-        Ok(SignatureScheme::Ed25519) => Ok(()),
-        _ => Err(Error::KeyScheme { scheme: text.to_owned() }),
-    }
-}

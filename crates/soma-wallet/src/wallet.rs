@@ -145,11 +145,6 @@ impl Wallet {
         &mut self.config
     }
 
-    /// The keystore, to be changed.
-    pub const fn keystore_mut(&mut self) -> &mut Keystore {
-        &mut self.keystore
-    }
-
     /// The configuration.
     pub const fn config(&self) -> &ClientConfig {
         &self.config
