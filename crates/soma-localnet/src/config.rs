@@ -97,15 +97,6 @@ impl LocalNetConfig {
         self
     }
 
-    /// The address for all services but admin, which stays on loopback.
-    pub fn with_host(mut self, host: IpAddr) -> Self {
-        let services = [&mut self.rpc, &mut self.faucet, &mut self.scoring, &mut self.files];
-        for address in services.into_iter().flatten() {
-            address.set_ip(host);
-        }
-        self
-    }
-
     /// Where the RPC services listen; `None` turns them off.
     pub fn with_rpc(mut self, address: impl Into<Option<SocketAddr>>) -> Self {
         self.rpc = address.into();
