@@ -68,11 +68,8 @@ pub struct ClientBuilder {
     url: String,
     credentials: Option<(String, String)>,
     root_certificates: Vec<Vec<u8>>,
-    connect_timeout: Duration,
     read_timeout: Duration,
-    message_limit: usize,
     state_limit: usize,
-    proxies: bool,
     extensions: bool,
 }
 
@@ -86,11 +83,8 @@ impl ClientBuilder {
             url: url.into(),
             credentials: None,
             root_certificates: Vec::new(),
-            connect_timeout: CONNECT_TIMEOUT,
             read_timeout: READ_TIMEOUT,
-            message_limit: MESSAGE_LIMIT,
             state_limit: STATE_LIMIT,
-            proxies: true,
             extensions: true,
         }
     }
@@ -109,13 +103,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Waits so long for a connection; [`CONNECT_TIMEOUT`] by default.
-    #[must_use]
-    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
-    }
-
     /// Waits so long for an answer that only reads; [`READ_TIMEOUT`] by default.
     #[must_use]
     pub fn with_read_timeout(mut self, timeout: Duration) -> Self {
@@ -123,24 +110,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Takes ordinary answers up to so many bytes; [`MESSAGE_LIMIT`] by default.
-    #[must_use]
-    pub fn with_message_limit(mut self, bytes: usize) -> Self {
-        self.message_limit = bytes;
-        self
-    }
-
     /// Takes answers with system state up to so many bytes; [`STATE_LIMIT`] by default.
     #[must_use]
     pub fn with_state_limit(mut self, bytes: usize) -> Self {
         self.state_limit = bytes;
-        self
-    }
-
-    /// Connects straight, whatever the environment says about proxies.
-    #[must_use]
-    pub fn without_proxy(mut self) -> Self {
-        self.proxies = false;
         self
     }
 
@@ -160,13 +133,7 @@ impl ClientBuilder {
     /// set up for it.
     pub fn build(self) -> Result<Client> {
         let (channel, url) = self.channel()?;
-        let client = Client::from_parts(
-            channel,
-            url,
-            self.read_timeout,
-            self.message_limit,
-            self.state_limit,
-        );
+        let client = Client::from_parts(channel, url, self.read_timeout, self.state_limit);
         if !self.extensions {
             client.forget_registry();
         }
@@ -200,7 +167,7 @@ impl ClientBuilder {
             let tls = ClientTlsConfig::new().with_native_roots().ca_certificates(certificates);
             endpoint = endpoint.tls_config(tls).map_err(|error| refuse(innermost(&error)))?;
         }
-        let connector = Connector::new(self.connect_timeout, self.proxies.then(Matcher::from_env));
+        let connector = Connector::new(CONNECT_TIMEOUT, Matcher::from_env());
         let channel = endpoint.connect_with_connector_lazy(connector);
         let credentials = Credentials::new(self.credentials.as_ref().or(from_url.as_ref()));
         Ok((InterceptedService::new(channel, credentials), shown))

@@ -15,7 +15,7 @@ use soma_proto::grpc::status::violations;
 use tonic::codec::CompressionEncoding::Zstd;
 use tonic::{Code, Response, Status};
 
-use crate::builder::{AuthChannel, innermost};
+use crate::builder::{AuthChannel, MESSAGE_LIMIT, innermost};
 use crate::connector::NotConnected;
 use crate::{ClientBuilder, Error, Result};
 
@@ -33,7 +33,6 @@ pub struct Client {
 struct Shared {
     url: String,
     read_timeout: Duration,
-    message_limit: usize,
     state_limit: usize,
     /// Set once the node has said that it has no registry service.
     no_registry: AtomicBool,
@@ -58,19 +57,17 @@ impl Client {
         channel: AuthChannel,
         url: String,
         read_timeout: Duration,
-        message_limit: usize,
         state_limit: usize,
     ) -> Self {
         let no_registry = AtomicBool::new(false);
-        let shared =
-            Arc::new(Shared { url, read_timeout, message_limit, state_limit, no_registry });
+        let shared = Arc::new(Shared { url, read_timeout, state_limit, no_registry });
         Self { channel, shared }
     }
 
     pub(crate) fn ledger(&self) -> LedgerServiceClient<AuthChannel> {
         LedgerServiceClient::new(self.channel.clone())
             .accept_compressed(Zstd)
-            .max_decoding_message_size(self.shared.message_limit)
+            .max_decoding_message_size(MESSAGE_LIMIT)
     }
 
     /// For answers that may hold the whole system state.
@@ -81,19 +78,19 @@ impl Client {
     pub(crate) fn state(&self) -> StateServiceClient<AuthChannel> {
         StateServiceClient::new(self.channel.clone())
             .accept_compressed(Zstd)
-            .max_decoding_message_size(self.shared.message_limit)
+            .max_decoding_message_size(MESSAGE_LIMIT)
     }
 
     pub(crate) fn execution(&self) -> TransactionExecutionServiceClient<AuthChannel> {
         TransactionExecutionServiceClient::new(self.channel.clone())
             .accept_compressed(Zstd)
-            .max_decoding_message_size(self.shared.message_limit)
+            .max_decoding_message_size(MESSAGE_LIMIT)
     }
 
     pub(crate) fn subscription(&self) -> SubscriptionServiceClient<AuthChannel> {
         SubscriptionServiceClient::new(self.channel.clone())
             .accept_compressed(Zstd)
-            .max_decoding_message_size(self.shared.message_limit)
+            .max_decoding_message_size(MESSAGE_LIMIT)
     }
 
     /// The service of narrow reads, unless the node is known not to have it.
@@ -102,7 +99,7 @@ impl Client {
             return None;
         }
         let client = RegistryServiceClient::new(self.channel.clone());
-        Some(client.accept_compressed(Zstd).max_decoding_message_size(self.shared.message_limit))
+        Some(client.accept_compressed(Zstd).max_decoding_message_size(MESSAGE_LIMIT))
     }
 
     /// Remembers that the node has no service of narrow reads.

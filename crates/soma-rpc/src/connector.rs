@@ -42,16 +42,16 @@ impl StdError for NotConnected {
 #[derive(Clone)]
 pub(crate) struct Connector {
     http: HttpConnector,
-    proxies: Option<Arc<Matcher>>,
+    proxies: Arc<Matcher>,
     timeout: Duration,
 }
 
 impl Connector {
-    pub(crate) fn new(timeout: Duration, proxies: Option<Matcher>) -> Self {
+    pub(crate) fn new(timeout: Duration, proxies: Matcher) -> Self {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
-        Self { http, proxies: proxies.map(Arc::new), timeout }
+        Self { http, proxies: Arc::new(proxies), timeout }
     }
 }
 
@@ -80,8 +80,7 @@ impl Service<Uri> for Connector {
 
 impl Connector {
     async fn connect(mut self, uri: Uri) -> Result<TokioIo<TcpStream>, BoxError> {
-        let proxy =
-            self.proxies.as_ref().filter(|_| !is_loopback(&uri)).and_then(|p| p.intercept(&uri));
+        let proxy = if is_loopback(&uri) { None } else { self.proxies.intercept(&uri) };
         let Some(proxy) = proxy else { return Ok(self.http.call(uri).await?) };
         if proxy.uri().scheme_str() != Some("http") {
             let scheme = proxy.uri().scheme_str().unwrap_or("?");
@@ -159,7 +158,7 @@ mod tests {
     }
 
     async fn connect(proxies: Matcher, uri: &str) -> Result<TokioIo<TcpStream>, NotConnected> {
-        Connector::new(Duration::from_secs(5), Some(proxies)).call(uri.parse().unwrap()).await
+        Connector::new(Duration::from_secs(5), proxies).call(uri.parse().unwrap()).await
     }
 
     #[tokio::test]
