@@ -11,7 +11,7 @@ use soma_model::{
 };
 use soma_proto::{CheckpointDigest, KeyPair, ObjectId, TransactionData, TransactionKind};
 use soma_storage::{
-    AddressPolicy, Destination, Environment, Storage, Store, StoreOptions, UploadOptions,
+    AddressPolicy, Destination, Storage, Store, StoreOptions, UploadOptions, Variables,
 };
 
 /// A folder with a small safetensors file, and the way to prepare it.
@@ -56,7 +56,7 @@ impl Desk {
             ..StoreOptions::default()
         };
         let storage = Storage::new(AddressPolicy::Any).unwrap();
-        let store = Store::open(&destination, &public, &Environment::default(), &storage).unwrap();
+        let store = Store::open(&destination, &public, &Variables::default(), &storage).unwrap();
         let wallet = KeyPair::from_bytes([1; 32]);
         Publication {
             weights_file: self.path("weights.safetensors"),

@@ -36,7 +36,6 @@ mod address;
 mod client;
 mod destination;
 mod download;
-mod environment;
 mod error;
 mod meter;
 mod name;
@@ -45,6 +44,7 @@ mod publish;
 mod retry;
 mod room;
 mod store;
+mod variables;
 
 pub use url::Url;
 
@@ -52,7 +52,6 @@ pub use self::address::{AddressPolicy, is_public, redacted};
 pub use self::client::Storage;
 pub use self::destination::Destination;
 pub use self::download::{Downloaded, Expected};
-pub use self::environment::Environment;
 pub use self::error::{Error, Result};
 pub use self::name::ObjectName;
 pub use self::probe::Probe;
@@ -60,3 +59,4 @@ pub use self::publish::{Journal, JournalError, Progress, Record, Source, UploadO
 pub use self::retry::RetryPolicy;
 pub use self::room::free_space;
 pub use self::store::{Addressing, Store, StoreOptions, Trial, Unfinished};
+pub use self::variables::Variables;

@@ -16,8 +16,8 @@ use server::{Reply, Request, Server, at_once, painted, reply, serve};
 use sha2::Sha256;
 use soma_crypto::{Cipher, InputFile, Key, hash};
 use soma_storage::{
-    AddressPolicy, Destination, Environment, Error, ObjectName, Source, Storage, Store,
-    StoreOptions, UploadOptions, Url,
+    AddressPolicy, Destination, Error, ObjectName, Source, Storage, Store, StoreOptions,
+    UploadOptions, Url, Variables,
 };
 use tempfile::TempDir;
 
@@ -301,7 +301,7 @@ impl Kind {
     }
 
     fn store(self, server: &Server, secret: Option<&str>) -> Store {
-        let (destination, environment) = match self {
+        let (destination, variables) = match self {
             Self::Google => {
                 let token = secret.unwrap_or(TOKEN);
                 ("gs://bucket/models", vec![("GOOGLE_BEARER_TOKEN", token)])
@@ -317,9 +317,9 @@ impl Kind {
         let mut endpoint = server.url.clone();
         endpoint.set_path("/");
         let options = StoreOptions { endpoint: Some(endpoint), ..StoreOptions::default() };
-        let environment: Environment = environment.into_iter().collect();
+        let variables: Variables = variables.into_iter().collect();
         let storage = Storage::new(AddressPolicy::Any).unwrap().with_retry(at_once(3));
-        Store::open(&destination, &options, &environment, &storage).unwrap()
+        Store::open(&destination, &options, &variables, &storage).unwrap()
     }
 }
 
@@ -379,8 +379,8 @@ fn endpoints_are_refused_without_their_secrets() {
     let open = |to: &str, endpoint: Option<Url>, variable: (&str, &str)| {
         let options = StoreOptions { endpoint, ..StoreOptions::default() };
         let account = ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT);
-        let environment: Environment = [variable, account].into_iter().collect();
-        match Store::open(&to.parse().unwrap(), &options, &environment, &storage) {
+        let variables: Variables = [variable, account].into_iter().collect();
+        match Store::open(&to.parse().unwrap(), &options, &variables, &storage) {
             Err(error) => format!("{error} {error:?} {:?}", error.hint()),
             Ok(_) => panic!("{to} at {:?}, {variable:?}", options.endpoint),
         }

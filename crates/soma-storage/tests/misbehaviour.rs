@@ -11,8 +11,8 @@ use std::time::Duration;
 use server::{End, Reply, Request, Server, at_once, painted, raw, reply, serve};
 use soma_crypto::{Cipher, InputFile, Key, hash};
 use soma_storage::{
-    AddressPolicy, Destination, Environment, Error, ObjectName, Record, Source, Storage, Store,
-    StoreOptions, UploadOptions, Uploaded,
+    AddressPolicy, Destination, Error, ObjectName, Record, Source, Storage, Store, StoreOptions,
+    UploadOptions, Uploaded, Variables,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -141,13 +141,13 @@ impl World {
         let destination: Destination =
             destination.replace("HOST", endpoint.as_str().trim_end_matches('/')).parse().unwrap();
         let options = StoreOptions { endpoint: Some(endpoint), ..StoreOptions::default() };
-        let environment: Environment =
+        let variables: Variables =
             [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "hush")].into_iter().collect();
         let storage = Storage::new(AddressPolicy::Any)
             .unwrap()
             .with_retry(at_once(3))
             .with_stall_timeout(self.stall);
-        Store::open(&destination, &options, &environment, &storage).unwrap()
+        Store::open(&destination, &options, &variables, &storage).unwrap()
     }
 
     async fn upload(&self, destination: &str) -> Result<Uploaded, Error> {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use s3::{BUCKET, S3, VARIABLES};
 use soma_crypto::{Cipher, InputFile, Key, hash};
 use soma_storage::{
-    AddressPolicy, Destination, Environment, Error, Journal, ObjectName, Record, RetryPolicy,
-    Source, Storage, Store, StoreOptions, UploadOptions, Uploaded,
+    AddressPolicy, Destination, Error, Journal, ObjectName, Record, RetryPolicy, Source, Storage,
+    Store, StoreOptions, UploadOptions, Uploaded, Variables,
 };
 use tempfile::TempDir;
 
@@ -78,7 +78,7 @@ fn storage() -> Storage {
     Storage::new(AddressPolicy::Any).unwrap().with_retry(RetryPolicy::NEVER)
 }
 
-fn credentials() -> Environment {
+fn credentials() -> Variables {
     VARIABLES.into_iter().collect()
 }
 
@@ -87,16 +87,16 @@ fn options(server: &S3) -> StoreOptions {
     StoreOptions { endpoint: Some(server.endpoint().parse().unwrap()), ..StoreOptions::default() }
 }
 
-fn s3_store(server: &S3, environment: &Environment) -> Store {
+fn s3_store(server: &S3, variables: &Variables) -> Store {
     let destination = format!("s3://{BUCKET}/models").parse().unwrap();
-    Store::open(&destination, &options(server), environment, &storage()).unwrap()
+    Store::open(&destination, &options(server), variables, &storage()).unwrap()
 }
 
 fn directory_store(path: &Path) -> Store {
     let destination: Destination = format!("file://{}", path.display()).parse().unwrap();
     let public_url = Some("https://cdn.example/w/".parse().unwrap());
     let options = StoreOptions { public_url, ..StoreOptions::default() };
-    Store::open(&destination, &options, &Environment::default(), &storage()).unwrap()
+    Store::open(&destination, &options, &Variables::default(), &storage()).unwrap()
 }
 
 /// One public URL for all objects would give all of them one name.

@@ -15,8 +15,8 @@ use std::time::Instant;
 use serde_json::Value;
 use soma_crypto::InputFile;
 use soma_storage::{
-    AddressPolicy, Destination, Environment, ObjectName, Source, Storage, Store, StoreOptions,
-    UploadOptions,
+    AddressPolicy, Destination, ObjectName, Source, Storage, Store, StoreOptions, UploadOptions,
+    Variables,
 };
 use soma_tests::OwnNetwork;
 
@@ -52,8 +52,8 @@ async fn run() -> Result<bool> {
 async fn upload(file: &Path, folder: &str) -> Result<()> {
     let destination: Destination = folder.parse()?;
     let storage = Storage::new(AddressPolicy::Any)?;
-    let (options, environment) = (StoreOptions::default(), Environment::default());
-    let store = Store::open(&destination, &options, &environment, &storage)?;
+    let (options, variables) = (StoreOptions::default(), Variables::default());
+    let store = Store::open(&destination, &options, &variables, &storage)?;
     let source = Source::plain(InputFile::open(file)?);
     let nowhere = Box::new(|_: &_| Ok(()));
     let name = ObjectName::random()?;

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use soma_storage::{
-    AddressPolicy, Addressing, Destination, Environment, Error, Storage, Store, StoreOptions,
-    Trial, Unfinished, Url,
+    AddressPolicy, Addressing, Destination, Error, Storage, Store, StoreOptions, Trial, Unfinished,
+    Url, Variables,
 };
 
 use crate::commands::model;
@@ -119,7 +119,7 @@ impl PlaceArgs {
             },
             limit_rate,
         };
-        Ok(Store::open(destination, &options, &Environment::process(), storage)?)
+        Ok(Store::open(destination, &options, &Variables::process(), storage)?)
     }
 }
 

@@ -13,8 +13,8 @@ use soma_model::{
 use soma_proto::{CheckpointDigest, KeyPair, ObjectId};
 use soma_rpc::Client;
 use soma_storage::{
-    AddressPolicy, Addressing, Destination, Environment, Storage, Store, StoreOptions,
-    UploadOptions, Uploaded, Url,
+    AddressPolicy, Addressing, Destination, Storage, Store, StoreOptions, UploadOptions, Uploaded,
+    Url, Variables,
 };
 
 use super::{SomaClient, prepared, step};
@@ -200,8 +200,8 @@ impl Job {
         key: &KeyPair,
         chain_id: CheckpointDigest,
     ) -> Result<Publication> {
-        let environment = Environment::process();
-        let store = Store::open(&self.destination, &self.place, &environment, storage)?;
+        let variables = Variables::process();
+        let store = Store::open(&self.destination, &self.place, &variables, storage)?;
         Ok(Publication {
             weights_file: self.weights.clone(),
             destination: self.destination.clone(),

@@ -13,7 +13,7 @@ use super::profile::Profile;
 use super::wire::Wire;
 use super::{Addressing, StoreOptions};
 use crate::destination::shown;
-use crate::{Environment, Error, Result, redacted};
+use crate::{Error, Result, Variables, redacted};
 
 /// The region that S3 takes for granted.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -45,19 +45,19 @@ pub(super) struct S3 {
 pub(super) fn s3(
     bucket: &str,
     options: &StoreOptions,
-    environment: &Environment,
+    variables: &Variables,
     wire: Wire,
 ) -> Result<Cloud> {
     let mut builder = AmazonS3Builder::new();
-    for (name, value) in environment.starting_with("AWS_") {
+    for (name, value) in variables.starting_with("AWS_") {
         if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
             builder = builder.with_config(key, value);
         }
     }
     let given = |builder: &AmazonS3Builder, key| builder.get_config_value(&key);
-    let profile = Profile::read(environment);
+    let profile = Profile::read(variables);
     if given(&builder, AmazonS3ConfigKey::AccessKeyId).is_none()
-        && environment.get("AWS_WEB_IDENTITY_TOKEN_FILE").is_none()
+        && variables.get("AWS_WEB_IDENTITY_TOKEN_FILE").is_none()
     {
         for (name, key) in [
             ("aws_access_key_id", AmazonS3ConfigKey::AccessKeyId),
@@ -107,14 +107,14 @@ pub(super) fn s3(
 pub(super) fn google(
     bucket: &str,
     options: &StoreOptions,
-    environment: &Environment,
+    variables: &Variables,
     wire: Wire,
 ) -> Result<Cloud> {
     let mut builder = GoogleCloudStorageBuilder::new();
-    if let Some(path) = environment.get("SERVICE_ACCOUNT") {
+    if let Some(path) = variables.get("SERVICE_ACCOUNT") {
         builder = builder.with_service_account_path(path);
     }
-    for (name, value) in environment.starting_with("GOOGLE_") {
+    for (name, value) in variables.starting_with("GOOGLE_") {
         if let Ok(key) = name.to_ascii_lowercase().parse() {
             builder = builder.with_config(key, value);
         }
@@ -139,11 +139,11 @@ pub(super) fn google(
 pub(super) fn azure(
     container: &str,
     options: &StoreOptions,
-    environment: &Environment,
+    variables: &Variables,
     wire: Wire,
 ) -> Result<Cloud> {
     let mut builder = MicrosoftAzureBuilder::new();
-    for (name, value) in environment.starting_with("AZURE_") {
+    for (name, value) in variables.starting_with("AZURE_") {
         if let Ok(key) = name.to_ascii_lowercase().parse() {
             builder = builder.with_config(key, value);
         }

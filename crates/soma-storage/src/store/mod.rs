@@ -27,7 +27,7 @@ use crate::client::success;
 use crate::destination::{Destination, Place, Public, key};
 use crate::meter::Meter;
 use crate::retry::repeat;
-use crate::{Environment, Error, ObjectName, Result, Storage};
+use crate::{Error, ObjectName, Result, Storage, Variables};
 
 /// How a store names its buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Store {
     pub fn open(
         destination: &Destination,
         options: &StoreOptions,
-        environment: &Environment,
+        variables: &Variables,
         storage: &Storage,
     ) -> Result<Self> {
         let meter = Arc::new(Meter::new(options.limit_rate));
@@ -128,13 +128,13 @@ impl Store {
         };
         let (backend, prefix, public) = match &destination.0 {
             Place::S3 { bucket, prefix } => {
-                of_cloud(cloud::s3(bucket, options, environment, wire())?, prefix)?
+                of_cloud(cloud::s3(bucket, options, variables, wire())?, prefix)?
             }
             Place::Google { bucket, prefix } => {
-                of_cloud(cloud::google(bucket, options, environment, wire())?, prefix)?
+                of_cloud(cloud::google(bucket, options, variables, wire())?, prefix)?
             }
             Place::Azure { container, prefix } => {
-                of_cloud(cloud::azure(container, options, environment, wire())?, prefix)?
+                of_cloud(cloud::azure(container, options, variables, wire())?, prefix)?
             }
             Place::Directory(path) => {
                 let public = given.ok_or_else(lacking)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::Environment;
+use crate::Variables;
 
 /// Settings of the profile that `AWS_PROFILE` names, or of `default`: first
 /// from the credentials file, then from the config file.
@@ -12,11 +12,11 @@ pub(super) struct Profile(BTreeMap<String, String>);
 
 impl Profile {
     /// Reads both files; one that is missing or cannot be read has no settings.
-    pub(super) fn read(environment: &Environment) -> Self {
-        let name = environment.get("AWS_PROFILE").unwrap_or("default");
+    pub(super) fn read(variables: &Variables) -> Self {
+        let name = variables.get("AWS_PROFILE").unwrap_or("default");
         let text = |variable, file: &str| {
-            let path = environment.get(variable).map(PathBuf::from).or_else(|| {
-                let home = environment.get("HOME").or_else(|| environment.get("USERPROFILE"))?;
+            let path = variables.get(variable).map(PathBuf::from).or_else(|| {
+                let home = variables.get("HOME").or_else(|| variables.get("USERPROFILE"))?;
                 Some([home, ".aws", file].iter().collect())
             });
             path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
@@ -79,6 +79,6 @@ mod tests {
         assert_eq!(found.get("aws_secret_access_key"), Some("s=/+"));
         assert_eq!(found.get("region"), Some("eu-north-1"));
         assert_eq!(found.get("endpoint_url"), None);
-        assert!(Profile::read(&Environment::default()).get("region").is_none());
+        assert!(Profile::read(&Variables::default()).get("region").is_none());
     }
 }
