@@ -1,5 +1,7 @@
 //! Tests of the whole: real processes, real sockets.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitCode, Stdio};

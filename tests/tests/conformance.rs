@@ -1,5 +1,7 @@
 //! The conformance checks, run against a network of which the answers are known.
 
+#![forbid(unsafe_code)]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Output, Stdio};

@@ -5,6 +5,8 @@
 //! standard output. Requests name an `op` and carry the arguments of the
 //! published client's builders.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 

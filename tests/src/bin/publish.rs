@@ -5,6 +5,8 @@
 //! a process of its own, timed from its start; the contestants take turns, so that a
 //! noisy machine disturbs all alike.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};

@@ -3,6 +3,8 @@
 //! Every run is a process of its own, timed from its start: a network until its
 //! first request is answered, the demonstration until it has ended.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};

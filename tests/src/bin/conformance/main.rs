@@ -5,6 +5,8 @@
 //! money; with `--admin` also what takes an epoch. `--reference` expects the
 //! public network's rules where the local network is stricter.
 
+#![forbid(unsafe_code)]
+
 mod flows;
 mod node;
 mod reads;

@@ -6,6 +6,8 @@
 //! however many models there are; then, with `--time`, several times directly,
 //! which must stay below a tenth of a second.
 
+#![forbid(unsafe_code)]
+
 mod relay;
 
 use std::error::Error;

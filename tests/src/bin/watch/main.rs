@@ -10,6 +10,8 @@
 //! Epochs last 2 s unless told. Where a machine takes long to start a node, because
 //! it is slow or busy, they last longer in proportion: what is tested is the watch.
 
+#![forbid(unsafe_code)]
+
 mod chance;
 mod owner;
 mod process;
