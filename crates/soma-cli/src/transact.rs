@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::{Serialize, Serializer};
 use soma_model::payment::{Payment, Purse};
-use soma_model::{Gas, Prepared, Scope, Severity, check_disclosure};
+use soma_model::{Gas, Prepared, Scope, Severity, StateFolder, check_disclosure};
 use soma_proto::{
     Address, KeyPair, ObjectId, SignedTransaction, TransactionData, TransactionDigest,
     TransactionKind,
@@ -102,8 +102,9 @@ pub(crate) struct Sender {
     pub(crate) client: Client,
     pub(crate) address: Address,
     chain: String,
-    /// Coins that are set aside for reveals, each with its model.
-    set_aside: Vec<(ObjectId, ObjectId)>,
+    /// The state files beside the wallet: they name the coins that are set aside for
+    /// reveals.
+    states: StateFolder,
 }
 
 impl Sender {
@@ -118,27 +119,28 @@ impl Sender {
     pub(crate) async fn new(context: &Context, wallet: Wallet, address: Address) -> Result<Self> {
         let target = context.target(Some(&wallet))?;
         let (client, chain) = client_on_chain(&target.environment).await?;
-        let set_aside = model::folder(context)?.set_aside()?;
-        Ok(Self { wallet, target, client, address, chain, set_aside })
+        let states = model::folder_beside(wallet.config().path());
+        Ok(Self { wallet, target, client, address, chain, states })
     }
 
-    /// The coins of the account, and the fees in force.
+    /// The coins of the account without those that are set aside by now, and the fees
+    /// in force.
     pub(crate) async fn purse(&self) -> Result<Purse> {
-        Ok(Purse::ask(&self.client, self.address, &self.set_aside).await?)
+        Ok(Purse::ask(&self.client, self.address, &self.states.set_aside()?).await?)
     }
 
     /// Which coins pay for a step of the owner's workflow.
-    pub(crate) fn gas(&self, args: &TransactionArgs) -> Gas {
+    pub(crate) fn gas(&self, args: &TransactionArgs) -> Result<Gas> {
         self.gas_of(None, args)
     }
 
     /// As [`Sender::gas`], for a reveal of `model`: the coin that is set aside for
     /// it first.
-    pub(crate) fn gas_of(&self, model: Option<&ObjectId>, args: &TransactionArgs) -> Gas {
-        match args.gas.as_slice() {
-            [] => Gas::sparing(&self.set_aside, model),
+    pub(crate) fn gas_of(&self, model: Option<&ObjectId>, args: &TransactionArgs) -> Result<Gas> {
+        Ok(match args.gas.as_slice() {
+            [] => Gas::sparing(&self.states.set_aside()?, model),
             named => Gas::Coins(named.to_vec()),
-        }
+        })
     }
 
     /// Pays for a kind that names no coin, and runs it.

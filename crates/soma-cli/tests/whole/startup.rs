@@ -1,8 +1,11 @@
 //! How a network starts, what it says, and how it ends.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::process::{Network, User};
+use crate::owner;
+use crate::process::{Ended, Network, User};
 
 #[test]
 fn it_answers_soon_and_stops_cleanly() {
@@ -113,20 +116,52 @@ fn a_faucet_of_its_own() {
     let phrase = "test test test test test test test test test test test junk";
     std::fs::write(rich.path("phrase"), phrase).unwrap();
     rich.json(&["-y", "wallet", "import", "--file", "phrase"]);
-    let mut faucet = rich
-        .command(&["start", "faucet", "--port", "0", "--amount", "7", "--num-coins", "3", "--json"])
-        .stdout(std::process::Stdio::piped())
+    let given = asked(&rich, &["--amount", "7", "--num-coins", "3"]);
+    assert_eq!(given.document()["coins_sent"].as_array().unwrap().len(), 3, "{given:?}");
+    assert_eq!(rich.json(&["balance", STRANGER])["total_balance"], 21);
+}
+
+#[test]
+fn a_faucet_gives_what_can_be_spared() {
+    let files = tempfile::tempdir().unwrap();
+    let network = Network::temporary(files.path());
+    let user = User::of(&network);
+    owner::wallet(&user);
+    owner::prepare(&user, &network, 7, &[]);
+    let terms = ["--stake-amount", "1", "--commission-rate", "1000"];
+    user.json(&[&["model", "commit", "--prepared"][..], &terms].concat());
+
+    // More than there is costs no fee.
+    let before = user.balance();
+    let told = asked(&user, &["--amount", "2000000000"]);
+    assert!(told.code == 1 && told.stderr.contains("not enough money"), "{told:?}");
+    assert_eq!(user.balance(), before);
+
+    // The coin that is kept for the reveal becomes the largest one.
+    user.json(&["send", "--to", STRANGER, "--amount", "0.99846"]);
+    let before = user.balance();
+    assert!((32_000..50_000).contains(&before), "{before} should be that coin and little else");
+    let told = asked(&user, &["--amount", "20000"]);
+    assert!(told.code == 1 && told.stderr.contains("not enough money"), "{told:?}");
+    assert_eq!(user.balance(), before);
+}
+
+const STRANGER: &str = "abababababababababababababababababababababababababababababababab";
+
+/// What a faucet of the user's wallet answers who asks it for coins of a stranger.
+fn asked(user: &User, flags: &[&str]) -> Ended {
+    let mut faucet = user
+        .command(&[&["start", "faucet", "--port", "0", "--json"][..], flags].concat())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut line = String::new();
     let stdout = faucet.stdout.take().unwrap();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
     let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let address = "ab".repeat(32);
     let url = ready["faucet_url"].as_str().unwrap();
-    let given = rich.run(&["faucet", "--url", url, "--address", &address, "--json"]);
+    let answered = user.run(&["faucet", "--url", url, "--address", STRANGER, "--json"]);
     faucet.kill().unwrap();
     faucet.wait().unwrap();
-    assert_eq!(given.document()["coins_sent"].as_array().unwrap().len(), 3, "{given:?}");
-    assert_eq!(rich.json(&["balance", &address])["total_balance"], 21);
+    answered
 }

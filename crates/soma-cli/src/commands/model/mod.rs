@@ -16,7 +16,7 @@ use soma_model::{NewIds, ObjectName, new_ids};
 
 pub(crate) use self::args::ModelArgs;
 use self::args::ModelCommand;
-pub(crate) use self::prepared::folder;
+pub(crate) use self::prepared::folder_beside;
 use crate::context::{Context, block_on};
 use crate::error::{Failure, Result};
 use crate::output::{Page, Report};

@@ -157,7 +157,7 @@ pub(super) async fn commit(
     if !flags.sends()? {
         let plan = file.state.commit_plan(terms).ok_or_else(unsealed)?;
         let sender = &desk.sender;
-        let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
+        let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)?).await?;
         return preview(sender, prepared, flags, context).await;
     }
     let session = desk.session(flags)?;
@@ -182,7 +182,7 @@ pub(super) async fn update_commit(
     if !flags.sends()? {
         let plan = file.state.update_plan().ok_or_else(unsealed)?;
         let sender = &desk.sender;
-        let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
+        let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)?).await?;
         return preview(sender, prepared, flags, context).await;
     }
     let session = desk.session(flags)?;
@@ -209,7 +209,7 @@ pub(super) async fn reveal(
         let plan = file.state.reveal_plan(of).ok_or_else(unsealed)?;
         let (sender, host) = (&desk.sender, desk.host());
         let prepared =
-            plan.prepare(&sender.client, &host, sender.address, &sender.gas(flags)).await?;
+            plan.prepare(&sender.client, &host, sender.address, &sender.gas(flags)?).await?;
         return preview(sender, prepared, flags, context).await;
     }
     let session = desk.session(flags)?;
@@ -284,7 +284,7 @@ impl Desk {
             client: &self.sender.client,
             key: self.sender.key()?,
             host: self.host(),
-            gas: self.sender.gas(flags),
+            gas: self.sender.gas(flags)?,
             till: self.till.clone(),
             timeout: flags.timeout(),
         })
@@ -292,10 +292,14 @@ impl Desk {
 }
 
 /// The folder of the state files.
-pub(crate) fn folder(context: &Context) -> Result<StateFolder> {
-    let config = context.config_path()?;
+pub(super) fn folder(context: &Context) -> Result<StateFolder> {
+    Ok(folder_beside(&context.config_path()?))
+}
+
+/// The folder of the state files of the wallet with this configuration file.
+pub(crate) fn folder_beside(config: &Path) -> StateFolder {
     let parent = config.parent().unwrap_or(Path::new("."));
-    Ok(StateFolder::new(soma_wallet::ConfigDir::at(parent).models()))
+    StateFolder::new(soma_wallet::ConfigDir::at(parent).models())
 }
 
 /// The state file that is meant: an empty name stands for the newest one.

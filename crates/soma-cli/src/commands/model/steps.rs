@@ -47,7 +47,7 @@ pub(super) async fn commit(
     if args.late {
         wait_until_late(&sender, context).await?;
     }
-    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
+    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)?).await?;
     let clock = prepared.network.clock;
     let outcome = sender.run_step(prepared, flags, context).await?;
     let report = CommitReport {
@@ -91,7 +91,7 @@ pub(super) async fn update_commit(
     if args.late {
         wait_until_late(&sender, context).await?;
     }
-    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
+    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)?).await?;
     let clock = prepared.network.clock;
     let outcome = sender.run_step(prepared, flags, context).await?;
     let times = times(&outcome, &clock);
@@ -126,7 +126,7 @@ pub(super) async fn set_commission_rate(
 ) -> Result<()> {
     let plan = CommissionPlan { model_id: args.model_id, rate: args.commission_rate };
     let sender = Sender::active(context).await?;
-    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
+    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)?).await?;
     print(&sender.run_step(prepared, flags, context).await?.wrap_bytes(), context)
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn deactivate(
 ) -> Result<()> {
     let plan = DeactivatePlan { model_id: args.model_id };
     let sender = Sender::active(context).await?;
-    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)).await?;
+    let prepared = plan.prepare(&sender.client, sender.address, &sender.gas(flags)?).await?;
     if flags.sends()? && prepared.report.is_ok() {
         context.confirm(&format!("Deactivate {} for good?", args.model_id))?;
     }
@@ -161,7 +161,7 @@ async fn run_reveal(
     let (scope, storage) = host_of(&sender)?;
     let depth = if args.verify_url { Depth::Everything } else { Depth::Header };
     let host = Host { storage: &storage, scope, depth };
-    let gas = sender.gas_of(Some(&plan.model_id), flags);
+    let gas = sender.gas_of(Some(&plan.model_id), flags)?;
     let (client, address) = (&sender.client, sender.address);
     let prepared = match args.wait {
         true => {

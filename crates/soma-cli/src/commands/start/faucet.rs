@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use soma_proto::Address;
 use soma_proto::grpc::bcs::faucet_server::{Faucet, FaucetServer};
 use soma_proto::grpc::bcs::{FAUCET_SUCCESS, GasCoinInfo, GasRequest, GasResponse};
-use soma_proto::{Address, KeyPair, TransactionData, TransactionKind};
-use soma_rpc::{Client, WAIT_TIMEOUT};
+use soma_rpc::WAIT_TIMEOUT;
 use soma_wallet::{ConfigDir, Wallet};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -15,12 +15,13 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use super::args::FaucetArgs;
-use crate::context::{Context, client_on_chain};
-use crate::error::{Failure, Result, with_causes};
+use crate::context::Context;
+use crate::error::{Failure, Result};
 use crate::interrupt::Interrupts;
 use crate::logging;
 use crate::output::page::GREEN;
 use crate::output::{Page, Report, format};
+use crate::transact::Sender;
 
 /// Runs the faucet until Ctrl-C.
 pub(super) async fn run(args: FaucetArgs, context: &Context) -> Result<()> {
@@ -29,10 +30,9 @@ pub(super) async fn run(args: FaucetArgs, context: &Context) -> Result<()> {
         Some(folder) => Wallet::open(&ConfigDir::at(folder).client_yaml())?,
         None => context.wallet()?,
     };
-    let target = context.target(Some(&wallet))?;
-    let (client, chain) = client_on_chain(&target.environment).await?;
     let payer = wallet.resolve(None)?;
-    let key = wallet.signer(&payer, &chain)?.clone();
+    let sender = Sender::new(context, wallet, payer).await?;
+    sender.key()?;
 
     let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).await.map_err(|e| {
@@ -41,23 +41,22 @@ pub(super) async fn run(args: FaucetArgs, context: &Context) -> Result<()> {
     })?;
     let address = listener.local_addr().unwrap_or(address);
     let mut interrupts = Interrupts::listen()?;
-    let purse = Purse {
-        client,
-        key: Mutex::new(key),
-        amount: args.amount,
-        num_coins: usize::from(args.num_coins),
-    };
     context.out.print_line(&ReadyReport {
         faucet_url: format!("http://{address}"),
-        rpc_url: target.environment.rpc,
+        rpc_url: sender.target.environment.rpc.clone(),
         address: payer,
         amount: args.amount,
         num_coins: args.num_coins,
-        config: wallet.config().path().to_owned(),
+        config: sender.wallet.config().path().to_owned(),
         pid: std::process::id(),
     })?;
+    let giver = Giver {
+        sender: Mutex::new(sender),
+        amount: args.amount,
+        num_coins: usize::from(args.num_coins),
+    };
     tonic::transport::Server::builder()
-        .add_service(FaucetServer::new(purse))
+        .add_service(FaucetServer::new(giver))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener), async {
             let _ = interrupts.next().await;
         })
@@ -65,16 +64,36 @@ pub(super) async fn run(args: FaucetArgs, context: &Context) -> Result<()> {
         .map_err(|e| Failure::from_error("System", &e))
 }
 
-struct Purse {
-    client: Client,
+struct Giver {
     /// Locked while a request is served: two at once would spend one coin.
-    key: Mutex<KeyPair>,
+    sender: Mutex<Sender>,
     amount: u64,
     num_coins: usize,
 }
 
+impl Giver {
+    /// Gives the recipient its coins. What cannot be paid is not sent: it would cost a fee.
+    async fn give(&self, recipient: Address) -> Result<Vec<GasCoinInfo>> {
+        let sender = self.sender.lock().await;
+        let recipients = vec![recipient; self.num_coins];
+        let amounts = vec![self.amount; self.num_coins];
+        let payment = sender.purse().await?.pay(recipients, amounts, &[], &[])?;
+        let signed = payment.into_transaction(sender.address).sign(sender.key()?);
+        let executed = sender.client.execute_and_wait(&signed, WAIT_TIMEOUT).await?;
+        if let Some(failure) = executed.effects.failure() {
+            return Err(Failure::on_chain(failure, executed.digest));
+        }
+        let given = executed.effects.created().map(|coin| GasCoinInfo {
+            amount: self.amount,
+            id: coin.reference.id().to_string(),
+            transfer_tx_digest: executed.digest.to_string(),
+        });
+        Ok(given.collect())
+    }
+}
+
 #[tonic::async_trait]
-impl Faucet for Purse {
+impl Faucet for Giver {
     async fn request_gas(
         &self,
         request: Request<GasRequest>,
@@ -84,33 +103,8 @@ impl Faucet for Purse {
             .recipient
             .parse()
             .map_err(|e| Status::invalid_argument(format!("Invalid address: {e}")))?;
-        let key = self.key.lock().await;
-        let failed = |e: soma_rpc::Error| Status::internal(with_causes(&e));
-        let coins = self.client.coins(&key.address()).await.map_err(failed)?;
-        let coin = coins
-            .iter()
-            .max_by_key(|coin| coin.balance)
-            .ok_or_else(|| Status::internal("the faucet has no money left"))?
-            .reference;
-        let kind = TransactionKind::PayCoins {
-            coins: vec![coin],
-            amounts: Some(vec![self.amount; self.num_coins]),
-            recipients: vec![recipient; self.num_coins],
-        };
-        let signed = TransactionData::new(kind, key.address(), vec![coin]).sign(&key);
-        let executed = self.client.execute_and_wait(&signed, WAIT_TIMEOUT).await.map_err(failed)?;
-        if let Some(failure) = executed.effects.failure() {
-            return Err(Status::internal(format!("the transfer failed: {failure}")));
-        }
-        let coins_sent = executed
-            .effects
-            .created()
-            .map(|coin| GasCoinInfo {
-                amount: self.amount,
-                id: coin.reference.id().to_string(),
-                transfer_tx_digest: executed.digest.to_string(),
-            })
-            .collect();
+        let failed = |e: Failure| Status::internal(e.report.message);
+        let coins_sent = self.give(recipient).await.map_err(failed)?;
         Ok(Response::new(GasResponse { status: FAUCET_SUCCESS.to_owned(), coins_sent }))
     }
 }
