@@ -153,6 +153,9 @@ async def test_too_early(fresh, url):
     assert await fresh.get_balance(signer.address()) == balance
 
     data = await fresh.build_reveal_model(signer.address(), model, *rest)
+    # The node would learn URL and key.
+    with pytest.raises(Refused, match="ModelRevealEpochMismatch"):
+        await fresh.simulate_transaction(data)
     with pytest.raises(TransactionFailed, match="ModelRevealEpochMismatch") as failed:
         await fresh.submit(signer, data)
     error = failed.value
@@ -161,6 +164,9 @@ async def test_too_early(fresh, url):
     assert error.effects.V1 is error.effects
     assert error.effects.transaction_digest == error.digest
     assert await fresh.get_balance(signer.address()) == balance - 1_000
+    await fresh.advance_epoch()
+    data = await fresh.build_reveal_model(signer.address(), model, *rest)
+    assert (await fresh.simulate_transaction(data)).status == "Success"
 
 
 async def test_not_revealed(fresh, url):

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use soma_model::check_disclosure;
 use soma_proto::{ObjectType, SignedTransaction, TransactionData};
 
-use super::SomaClient;
+use super::{SomaClient, step};
 use crate::arguments::{Account, Digest, Id};
 use crate::error::{Error, Result};
 use crate::namespace::{self, shape, shape_of};
@@ -367,7 +368,9 @@ impl SomaClient {
 
     /// What BCS(TransactionData) would do now; costs nothing, needs no signature.
     ///
-    /// Never simulate a reveal before its time: the node learns URL and key.
+    /// Raises ValueError for bytes that are no transaction, Refused for a reveal that
+    /// the chain would not execute now, outside its window above all: the node would
+    /// learn URL and key too early. Nothing of it is sent then.
     ///
     /// >>> [coin, _] = await client.list_owned_objects(signer.address(), "coin")
     /// >>> data = await client.build_transfer_coin(signer.address(), friend, coin, 5)
@@ -380,7 +383,10 @@ impl SomaClient {
     ) -> PyResult<Bound<'py, PyAny>> {
         let data = TransactionData::from_bcs(tx_data_bytes).map_err(Error::from)?;
         let services = Arc::clone(&self.services);
-        runtime::future(py, async move { effects(&services.node.simulate(&data).await?.effects) })
+        runtime::future(py, async move {
+            check_disclosure(&services.node, &data, step::scope(&services.node)).await?;
+            effects(&services.node.simulate(&data).await?.effects)
+        })
     }
 
     /// The effects of a transaction by its digest; SomaError if it is unknown.
