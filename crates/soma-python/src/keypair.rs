@@ -1,10 +1,12 @@
 //! Account keys.
 
+use std::env::{self, VarError};
+
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
 use soma_proto::{KeyPair, TransactionData};
-use soma_wallet::{DerivationPath, Mnemonic, WordCount};
+use soma_wallet::{DerivationPath, Mnemonic, WordCount, secret};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -103,6 +105,28 @@ impl Keypair {
     #[staticmethod]
     fn from_encoded(text: &str) -> PyResult<Self> {
         Ok(Self(KeyPair::from_bech32(text.trim()).map_err(Error::from)?))
+    }
+
+    /// The key pair of the secret in an environment variable: 64 hex digits with an optional
+    /// ``0x``, ``somaprivkey1...``, or a BIP-39 phrase at the path of :meth:`from_mnemonic`.
+    ///
+    /// Raises ValueError, without the text, if the variable is not set or holds no secret.
+    ///
+    /// >>> import os
+    /// >>> os.environ["SOMA_SECRET_KEY"] = signer.to_secret_key()
+    /// >>> Keypair.from_env().address() == signer.address()
+    /// True
+    #[staticmethod]
+    #[pyo3(signature = (name = "SOMA_SECRET_KEY"))]
+    fn from_env(name: &str) -> PyResult<Self> {
+        let wrong = |what: &str| PyValueError::new_err(format!("{name}: {what}"));
+        let text = match env::var(name) {
+            Ok(text) => Zeroizing::new(text),
+            Err(VarError::NotPresent) => return Err(wrong("the variable is not set")),
+            Err(VarError::NotUnicode(_)) => return Err(wrong("the variable holds no text")),
+        };
+        let key = secret::parse(&text, &DerivationPath::default());
+        Ok(Self(key.map_err(|error| wrong(&error.to_string()))?))
     }
 
     /// The account's address: 64 hex digits without ``0x``.

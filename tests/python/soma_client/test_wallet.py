@@ -40,11 +40,45 @@ def test_bad_keys(make, error):
         make()
 
 
+PHRASE = "abandon " * 11 + "about"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8869cb07178bf67e08d7c4abdf45487dbf379c9a452fcec2836854bf4a3d29b0",
+        "0x8869cb07178bf67e08d7c4abdf45487dbf379c9a452fcec2836854bf4a3d29b0",
+        Keypair.from_mnemonic(PHRASE).to_encoded() + "\n",
+        PHRASE,
+    ],
+)
+def test_the_secret_of_the_environment(monkeypatch, text):
+    expected = "5e93a736d04fbb25737aa40bee40171ef79f65fae833749e3c089fe7cc2161f1"
+    monkeypatch.setenv("SOMA_SECRET_KEY", text)
+    assert Keypair.from_env().address() == expected
+    monkeypatch.setenv("ANOTHER", text)
+    monkeypatch.delenv("SOMA_SECRET_KEY")
+    assert Keypair.from_env("ANOTHER").address() == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "8869cb07", "0x" + "z" * 64, "somaprivkey1qqqqqq", "abandon " * 12, None],
+)
+def test_no_secret_in_the_environment(monkeypatch, text):
+    if text is None:
+        monkeypatch.delenv("SOMA_SECRET_KEY", raising=False)
+    else:
+        monkeypatch.setenv("SOMA_SECRET_KEY", text)
+    with pytest.raises(ValueError, match="^SOMA_SECRET_KEY: ") as raised:
+        Keypair.from_env()
+    assert not text or text.strip() not in str(raised.value)
+
+
 def test_the_phrase_of_the_specification():
     """The address that the published client has for this phrase."""
-    phrase = "abandon " * 11 + "about"
     expected = "5e93a736d04fbb25737aa40bee40171ef79f65fae833749e3c089fe7cc2161f1"
-    assert Keypair.from_mnemonic(phrase).address() == expected
+    assert Keypair.from_mnemonic(PHRASE).address() == expected
 
 
 async def test_the_wallet_of_the_command_line(fresh, cli):
