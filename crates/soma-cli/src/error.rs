@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use soma_model::payment::PaymentError;
+use soma_model::with_causes;
 use soma_proto::TransactionDigest;
 use soma_proto::effects::ExecutionFailure;
 use soma_rpc::gas::NotEnough;
@@ -88,20 +89,6 @@ impl Failure {
         self.exit = exit;
         self
     }
-}
-
-/// An error's text followed by those of its causes, none of them twice.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 impl Failure {

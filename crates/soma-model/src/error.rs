@@ -218,3 +218,17 @@ impl Error {
 fn failure(executed: &Executed) -> String {
     executed.effects.failure().map(ToString::to_string).unwrap_or_default()
 }
+
+/// An error's text followed by those of its causes, none of them twice.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -87,11 +87,11 @@ mod window;
 pub use soma_rpc::EpochClock;
 pub use soma_storage::ObjectName;
 
-pub use self::error::{Error, Result};
+pub use self::error::{Error, Result, with_causes};
 pub use self::ids::{NewIds, new_ids};
 pub use self::info::{Info, Summary};
 pub use self::keys::weights_key;
-pub use self::network::Network;
+pub use self::network::{Network, now_ms};
 pub use self::payment::{Gas, Till};
 pub use self::plan::{
     CommissionPlan, CommitPlan, CommitTimes, DeactivatePlan, Host, Prepared, RevealOf, RevealPlan,

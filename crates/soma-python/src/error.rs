@@ -5,6 +5,7 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use soma_model::with_causes;
 use soma_rpc::Executed;
 
 use crate::namespace::{self, to_python};
@@ -74,7 +75,7 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
     use soma_rpc::Error as Rpc;
     use soma_wallet::Error as File;
 
-    let text = text(&error);
+    let text = with_causes(&error);
     match error {
         Error::Python(error) => error,
         Error::Argument(_) | Error::Proto(_) => PyValueError::new_err(text),
@@ -238,18 +239,4 @@ fn with_attributes(
     })();
     // Only at the very end of the interpreter can the class be gone.
     made.unwrap_or_else(|_| PyRuntimeError::new_err(text))
-}
-
-/// An error and its causes, each said once.
-pub(crate) fn text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let more = deeper.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = deeper.source();
-    }
-    text
 }

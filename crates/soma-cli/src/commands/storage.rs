@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
+use soma_model::with_causes;
 use soma_storage::{
     AddressPolicy, Addressing, Destination, Error, Storage, Store, StoreOptions, Trial, Unfinished,
     Url, Variables,
@@ -12,7 +13,7 @@ use soma_storage::{
 
 use crate::commands::model;
 use crate::context::{Context, block_on};
-use crate::error::{Failure, Result, with_causes};
+use crate::error::{Failure, Result};
 use crate::output::page::GREEN;
 use crate::output::{Page, Report};
 use crate::parse;

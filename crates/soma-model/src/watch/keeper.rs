@@ -22,7 +22,7 @@ use crate::session::{is_of_connection, is_permanent};
 use crate::state::StateFile;
 use crate::{
     Check, Disclosure, Error, Finding, Gas, Host, Next, Report, Result, RevealOf, RevealWindow,
-    Session, Stage, Standing, State, Status,
+    Session, Stage, Standing, State, Status, with_causes,
 };
 
 /// How long a look at what is served may take.
@@ -427,7 +427,7 @@ impl<'a> Keeper<'a> {
         let chance = jitter(self.watch.seed, &model, now_ms(), u64::from(failures));
         let pause = Duration::from_millis(view.pace.pause_ms(failures, chance));
         self.past.again = Some(Instant::now() + pause);
-        self.trouble(Kind::Retrying, with_causes(&error));
+        self.trouble(Kind::Retrying, in_one_line(&error));
         self.trouble = Some(error);
     }
 
@@ -801,16 +801,7 @@ fn findings(report: &Report) -> String {
     texts.join("; ")
 }
 
-/// An error's text in one line, followed by those of its causes.
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text.replace('\n', "; ")
+/// An error and its causes in one line.
+fn in_one_line(error: &Error) -> String {
+    with_causes(error).replace('\n', "; ")
 }

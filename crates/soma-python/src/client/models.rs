@@ -7,7 +7,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use soma_model::state::{Round, Terms};
-use soma_model::{CommitPlan, Info, RevealOf, Standing, State};
+use soma_model::{CommitPlan, Info, RevealOf, Standing, State, now_ms};
 use soma_proto::system_state::ModelStatus;
 use soma_proto::{ObjectId, TransactionData, TransactionKind};
 use soma_rpc::{Executed, ModelFilter};
@@ -102,7 +102,7 @@ impl SomaClient {
                         commit: None,
                         reveal: None,
                     };
-                    let mut file = prepared::create(state, State::new(round, prepared::now_ms()))?;
+                    let mut file = prepared::create(state, State::new(round, now_ms()))?;
                     let terms = Terms { stake_amount, commission_rate };
                     return prepared::commit(node, &signer, &mut file, Some(terms), false).await;
                 }

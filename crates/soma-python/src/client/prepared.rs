@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -13,7 +12,7 @@ use soma_crypto::Existing;
 use soma_model::state::Terms;
 use soma_model::{
     Carried, Depth, Gas, Host, Preparation, RevealOf, Session, Standing, State, StateFile,
-    StateFolder, Status, Till, Watch, close_update, embedding,
+    StateFolder, Status, Till, Watch, close_update, embedding, with_causes,
 };
 use soma_proto::{KeyPair, ObjectId};
 use soma_rpc::{Client, WAIT_TIMEOUT};
@@ -87,7 +86,7 @@ impl<'a> Resumed<'a> {
         let (revealed_epoch, error) = match &carried.outcome {
             Ok(None) => return None,
             Ok(epoch) => (*epoch, None),
-            Err(error) => (None, Some(crate::error::text(error))),
+            Err(error) => (None, Some(with_causes(error))),
         };
         Some(Self {
             model_id: carried.model_id,
@@ -449,9 +448,7 @@ async fn standings(node: &Client, place: Option<Place>) -> Result<Vec<Stands>> {
                 let status = Some(Status::new(&state, standing.as_ref()));
                 Stands { status, error: None, state: path }
             }
-            Err(error) => {
-                Stands { status: None, error: Some(crate::error::text(&error)), state: path }
-            }
+            Err(error) => Stands { status: None, error: Some(with_causes(&error)), state: path },
         });
     }
     Ok(found)
@@ -516,12 +513,6 @@ pub(super) fn set_aside() -> Result<Vec<(ObjectId, ObjectId)>> {
         // Without a home there is no folder, and nothing in it.
         Err(_) => Ok(Vec::new()),
     }
-}
-
-/// The time on this machine, milliseconds since 1970.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The folder with the states of the default wallet.

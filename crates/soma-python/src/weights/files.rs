@@ -5,12 +5,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use soma_crypto::{Digest, Existing, Input, Key, Output};
+use soma_model::with_causes;
 use soma_wallet::file;
 
 use super::Progress;
 use super::progress::reporting;
 use crate::arguments::text_path;
-use crate::error::{Error, Result, text};
+use crate::error::{Error, Result};
 use crate::runtime::Stop;
 
 /// What is done with one file, and where the result goes.
@@ -133,7 +134,7 @@ fn write_key(path: &Path, key: &Key) -> Result<()> {
             soma_wallet::Error::Io { source, .. } => source.kind(),
             _ => ErrorKind::Other,
         };
-        let text = format!("cannot write the key to {}: {}", path.display(), text(&error));
+        let text = format!("cannot write the key to {}: {}", path.display(), with_causes(&error));
         Error::Python(std::io::Error::new(kind, text).into())
     })
 }

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use soma_model::watch::{Event, Kind};
-use soma_model::{Carried, Depth, Next, Standing, State, StateFile, Status, Watch};
+use soma_model::{Carried, Depth, Next, Standing, State, StateFile, Status, Watch, with_causes};
 use soma_proto::ObjectId;
 
 use super::args::StateArgs;
 use super::prepared::{Desk, folder};
 use super::watch;
 use crate::context::Context;
-use crate::error::{Failure, Result, with_causes};
+use crate::error::{Failure, Result};
 use crate::output::page::{GREEN, RED};
 use crate::output::{Page, Report, format};
 use crate::transact::TransactionArgs;
