@@ -30,6 +30,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     };
 
+    let header = r#"{"a":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]}}"#;
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    write("weights", &file)?;
+    let mut hash = soma_crypto::Blake2b256::new();
+    hash.update(&file);
+    write("weights", &hash.export_state().to_bytes())?;
+
     for entry in list(&vectors["transactions"]) {
         write("transaction", &bytes(&entry["tx_data_bcs_hex"])?)?;
         let signed = bytes(&entry["signed_tx_bcs_hex"])?;
