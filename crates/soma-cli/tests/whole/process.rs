@@ -174,6 +174,18 @@ impl User {
         command
     }
 
+    /// As [`User::command`], with hang-ups not ignored, whoever runs the tests: what is
+    /// ignored is inherited.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn command_hearing_hang_ups(&self, arguments: &[&str]) -> Command {
+        let bare = self.command(arguments);
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(bare.get_program()).args(bare.get_args());
+        command.current_dir(self.home.path()).env_clear().stdin(Stdio::null());
+        command.envs(bare.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended::new(arguments, self.command(arguments).output().unwrap())

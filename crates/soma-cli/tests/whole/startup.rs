@@ -42,7 +42,8 @@ fn a_service_stops_cleanly_when_its_terminal_goes_away() {
     use std::process::{Command, Stdio};
 
     let user = User::new();
-    let mut command = user.command(&["localnet", "serve", "served", "--port", "0", "--json"]);
+    let words = ["localnet", "serve", "served", "--port", "0", "--json"];
+    let mut command = user.command_hearing_hang_ups(&words);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

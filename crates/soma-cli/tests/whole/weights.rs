@@ -331,6 +331,9 @@ mod streams {
         let signals: &[_] = if cfg!(target_os = "linux") { &["-TERM", "-HUP"] } else { &["-TERM"] };
         for (signal, input) in signals.iter().flat_map(|signal| [(signal, "pipe"), (signal, "-")]) {
             let words = ["weights", "encrypt", input, "-o", "out", "--key-file", "key", "--json"];
+            #[cfg(target_os = "linux")]
+            let mut program = user.command_hearing_hang_ups(&words);
+            #[cfg(not(target_os = "linux"))]
             let mut program = user.command(&words);
             program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = program.spawn().unwrap();
