@@ -4,8 +4,8 @@
 //! cipher all, hash all side by side, write all. There is nothing to overlap within a
 //! worker, because the other workers keep the other cores busy.
 //!
-//! With fewer files than cores nothing stands side by side, and cores would be idle: each
-//! file then is a pass of its own, whose steps overlap.
+//! With fewer files than cores, and few of them, nothing stands side by side, and cores would
+//! be idle: each file then is a pass of its own, whose steps overlap.
 
 use std::{
     collections::VecDeque,
@@ -29,9 +29,13 @@ use crate::{
     seal::cipher,
 };
 
-/// Files in hand at once, of all workers together: each may have three open (input, output,
-/// and the output once more for direct writes), and a process often may have 1024.
-const MOST_FILES: usize = 256;
+/// Files in hand at once, of all workers together: each may have four open (input, output,
+/// the output once more for direct writes, and its directory), and a process often may have
+/// 1024.
+const MOST_FILES: usize = 192;
+
+/// As many files at most are passes of their own: each takes a ring of chunks, about 9 MiB.
+const MOST_PASSES: usize = 8;
 
 /// What a lane takes in one step.
 const LANE_STEP: ChunkSize = ChunkSize::LANE;
@@ -192,7 +196,7 @@ fn run(orders: Vec<Order<'_>>, options: &Options<'_>) -> Vec<Outcome> {
         return orders.into_iter().map(|order| alone(order, options)).collect();
     }
     let total = orders.iter().map(|order| order.input.len_hint()).sum();
-    if orders.len() < options.threads.get() {
+    if orders.len() < options.threads.get() && orders.len() <= MOST_PASSES {
         return side_by_side(orders, total, options);
     }
     let outcomes = orders.iter().map(|_| None).collect();

@@ -57,7 +57,8 @@ impl<'a> Input<'a> {
         match &self.0 {
             Kind::Path(path) => {
                 let found = fs::metadata(path).ok()?;
-                found.is_file().then_some(found.len())
+                // Of nothing it cannot be told whether it is all there is.
+                (found.is_file() && found.len() > 0).then_some(found.len())
             }
             Kind::Opened(file) => Some(file.len),
             Kind::Bytes(_, bytes) => Some(bytes.len() as u64),
@@ -355,7 +356,12 @@ impl Stream<'_> {
 
 /// Whether a file that is said to be empty is: some file systems tell no sizes.
 fn ends_at_once(file: &File) -> io::Result<bool> {
-    Ok(read_at(file, &mut [0], 0)? == 0)
+    loop {
+        match read_at(file, &mut [0], 0) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read.map(|count| count == 0),
+        }
+    }
 }
 
 fn name(path: &Path) -> String {
