@@ -1,8 +1,8 @@
 //! Waiting for a window before a node that comes and goes.
 
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use soma_crypto::Options;
@@ -248,19 +248,18 @@ fn prepared(folder: &std::path::Path) -> StateFile {
 #[tokio::test]
 async fn waiting_for_the_end_of_an_epoch_tells_what_fails_and_asks_again() {
     let parameters = SystemParameters { epoch_duration_ms: 1_000, ..SystemParameters::v1() };
-    let state = pb::SystemState {
-        epoch: Some(4),
-        epoch_start_timestamp_ms: Some(now_ms()),
-        protocol_version: Some(1),
-        parameters: Some((&parameters).into()),
-        ..Default::default()
-    };
-    let answer = move || pb::GetEpochResponse {
-        epoch: Some(pb::Epoch {
+    // The epoch begins when it is asked for, however long that takes.
+    let began = OnceLock::new();
+    let answer = move || {
+        let state = pb::SystemState {
             epoch: Some(4),
-            system_state: Some(state.clone()),
+            epoch_start_timestamp_ms: Some(*began.get_or_init(now_ms)),
+            protocol_version: Some(1),
+            parameters: Some((&parameters).into()),
             ..Default::default()
-        }),
+        };
+        let epoch = pb::Epoch { epoch: Some(4), system_state: Some(state), ..Default::default() };
+        pb::GetEpochResponse { epoch: Some(epoch) }
     };
     let node = Node {
         service_info: now(|_, _| Ok(service_info())),
