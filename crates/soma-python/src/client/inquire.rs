@@ -369,7 +369,7 @@ impl SomaClient {
     /// What BCS(TransactionData) would do now; costs nothing, needs no signature.
     ///
     /// Raises ValueError for bytes that are no transaction, Refused for a reveal that
-    /// the chain would not execute now, outside its window above all: the node would
+    /// the checks before a reveal refuse, outside its window above all: the node would
     /// learn URL and key too early. Nothing of it is sent then.
     ///
     /// >>> [coin, _] = await client.list_owned_objects(signer.address(), "coin")
