@@ -73,8 +73,7 @@ impl Output {
                 page.finish()
             }
         };
-        eprint!("{text}");
-        Ok(())
+        io::stderr().write_all(text.as_bytes()).map_err(|e| Failure::from_error("Output", &e))
     }
 
     /// Prints what a service has to say when it is ready; JSON takes one line.
@@ -154,7 +153,7 @@ pub(crate) fn write_stdout(bytes: &[u8]) -> Result<()> {
 
 /// Writes a line to standard error. That nobody reads it, for instance because the terminal
 /// is gone, keeps nothing else from being done.
-fn write_stderr(line: &str) {
+pub(crate) fn write_stderr(line: &str) {
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 

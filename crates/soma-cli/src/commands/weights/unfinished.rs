@@ -84,9 +84,9 @@ impl Unfinished {
     pub(super) fn abandon(&self) -> Abandoned {
         let mut traces = self.lock();
         if let Some(growing) = traces.growing.take() {
-            let removed = fs::remove_file(&growing.temporary);
-            let is_gone = removed.is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-            traces.is_complete |= is_gone && growing.has_its_name();
+            // It may have both names for a moment: the new one counts.
+            let _ = fs::remove_file(&growing.temporary);
+            traces.is_complete |= growing.has_its_name();
         }
         match traces.is_complete {
             true => Abandoned::Complete,
@@ -187,6 +187,18 @@ mod tests {
         assert!(matches!(unfinished.abandon(), Abandoned::Complete));
         assert!(folder.path().join("key").exists());
         assert_eq!(fs::read_to_string(folder.path().join("out")).unwrap(), NEW);
+    }
+
+    /// Some file systems rename by a link to the new name, and take the old one away then.
+    #[test]
+    fn an_output_that_has_both_names_is_complete() {
+        let (folder, unfinished) = under_way();
+        let (temporary, output) = (folder.path().join("t"), folder.path().join("out"));
+        fs::remove_file(&output).unwrap();
+        fs::hard_link(&temporary, &output).unwrap();
+        assert!(matches!(unfinished.abandon(), Abandoned::Complete));
+        assert!(!temporary.exists());
+        assert_eq!(fs::read_to_string(output).unwrap(), NEW);
     }
 
     /// The pass was cancelled, cleared up and has not yet told.

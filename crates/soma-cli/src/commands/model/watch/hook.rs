@@ -9,6 +9,8 @@ use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
+use crate::output::write_stderr;
+
 /// How long one run of the command may take.
 const RUN: Duration = Duration::from_secs(60);
 /// How long the last ones are waited for at the end.
@@ -27,7 +29,7 @@ impl Hook {
         let runner = tokio::spawn(async move {
             while let Some(event) = waiting.recv().await {
                 if let Err(reason) = run(&command, &event).await {
-                    eprintln!("Warning: the command for events {reason}");
+                    write_stderr(&format!("Warning: the command for events {reason}"));
                 }
             }
         });
