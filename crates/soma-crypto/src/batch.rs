@@ -201,7 +201,7 @@ fn run(orders: Vec<Order<'_>>, options: &Options<'_>) -> Vec<Outcome> {
     }
     let outcomes = orders.iter().map(|_| None).collect();
     let queue: VecDeque<_> = orders.into_iter().enumerate().collect();
-    let workers = options.threads.get().min(MOST_FILES);
+    let workers = options.threads.get().min(queue.len()).min(MOST_FILES);
     let lanes = queue.len().div_ceil(workers).clamp(1, Lanes::width());
     let lanes = lanes.min(MOST_FILES / workers);
     let batch = Batch {
