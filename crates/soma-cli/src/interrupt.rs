@@ -1,6 +1,8 @@
 //! Ctrl-C, being asked to end, and a terminal that goes away.
 
 use std::sync::Arc;
+#[cfg(unix)]
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -75,8 +77,11 @@ fn signals() -> impl Iterator<Item = i32> {
 /// does. Where that cannot be told, a hang-up is left alone.
 #[cfg(unix)]
 fn hang_up_counts() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").ok();
-    status.as_deref().and_then(ignored).is_some_and(|ignored| ignored & 1 == 0)
+    static COUNTS: LazyLock<bool> = LazyLock::new(|| {
+        let status = std::fs::read_to_string("/proc/self/status").ok();
+        status.as_deref().and_then(ignored).is_some_and(|ignored| ignored & 1 == 0)
+    });
+    *COUNTS
 }
 
 /// The signals that a process ignores, the first in the lowest bit, from its status as
