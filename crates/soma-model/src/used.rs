@@ -9,7 +9,6 @@ use std::path::Path;
 
 use soma_proto::{Address, Commitment};
 use soma_rpc::Client;
-
 use soma_wallet::file::folder_of;
 
 use crate::state::{Round, State, StateFile, StateFolder};

@@ -1,7 +1,7 @@
 //! How a network starts, what it says, and how it ends.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::owner;
@@ -38,9 +38,6 @@ fn it_answers_soon_and_stops_cleanly() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_service_stops_cleanly_when_its_terminal_goes_away() {
-    use std::io::{BufRead as _, BufReader};
-    use std::process::{Command, Stdio};
-
     let user = User::new();
     let words = ["localnet", "serve", "served", "--port", "0", "--json"];
     let mut command = user.command_hearing_hang_ups(&words);

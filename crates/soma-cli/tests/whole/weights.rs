@@ -299,6 +299,16 @@ mod streams {
         assert!(status.success());
     }
 
+    /// Interrupts again and again.
+    fn send_until_ended(signal: &str, child: &mut Child) {
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it does not end");
+            send(signal, &child.id().to_string());
+            sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Whoever sees the key may interrupt in the same instant.
     #[test]
     fn an_interruption_is_heard_from_the_writing_of_the_key_on() {
@@ -342,12 +352,7 @@ mod streams {
                 feed.write_all(&vec![0; 5 << 20]).unwrap();
             }
             until(&mut child, "there was a key", || user.path("key").exists());
-            let deadline = Instant::now() + PATIENCE;
-            while child.try_wait().unwrap().is_none() {
-                assert!(Instant::now() < deadline, "it does not end");
-                send(signal, &child.id().to_string());
-                sleep(Duration::from_millis(20));
-            }
+            send_until_ended(signal, &mut child);
             drop(feed);
             let done = ended(child);
             assert_eq!(done.status.code(), Some(1), "{done:?}");
@@ -369,12 +374,7 @@ mod streams {
         let feed = child.stdin.take().unwrap();
         drop((child.stdout.take(), child.stderr.take()));
         until(&mut child, "there was a key", || user.path("key").exists());
-        let deadline = Instant::now() + PATIENCE;
-        while child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "it does not end");
-            send("-TERM", &child.id().to_string());
-            sleep(Duration::from_millis(20));
-        }
+        send_until_ended("-TERM", &mut child);
         drop(feed);
         assert_eq!(ended(child).status.code(), Some(1));
         assert_eq!(files(&user), ["k", "key.incomplete", "w"]);
